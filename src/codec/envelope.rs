@@ -1,0 +1,110 @@
+//! The envelope around every structure, and the one place where bincode is spelled out.
+
+use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{CRITICAL, CodecError, Extension, FORMAT_VERSION, Kind};
+
+const PREFIX_LEN: usize = 4;
+
+/// Little endian, fixed-width integers, lengths as u64, at most `LIMIT` bytes on decoding.
+const fn layout<const LIMIT: usize>() -> Configuration<LittleEndian, Fixint, Limit<LIMIT>> {
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
+}
+
+/// Fields of an enveloped structure that its type alone does not make valid.
+pub(super) trait Rules {
+    /// The rule that is broken, if one is.
+    fn broken_rule(&self) -> Option<&'static str>;
+
+    /// The structure's extensions.
+    fn extensions(&self) -> &[Extension];
+}
+
+/// Prefix and fields, refused above the limit or when a rule is broken.
+pub(super) fn encode<const LIMIT: usize, T: Serialize + Rules>(
+    kind: Kind,
+    value: &T,
+) -> Result<Vec<u8>, CodecError> {
+    if let Some(rule) = value.broken_rule() {
+        return Err(malformed(kind, rule));
+    }
+    let mut bytes = Vec::with_capacity(256);
+    bytes.extend_from_slice(&(kind as u16).to_le_bytes());
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    let fields = bincode::serde::encode_to_vec(value, layout::<LIMIT>())
+        .map_err(|error| malformed(kind, error))?;
+    bytes.extend_from_slice(&fields);
+    within_limit(kind, bytes.len())?;
+    Ok(bytes)
+}
+
+/// The structure that exactly these bytes encode.
+pub(super) fn decode<const LIMIT: usize, T: DeserializeOwned + Rules>(
+    kind: Kind,
+    bytes: &[u8],
+) -> Result<T, CodecError> {
+    within_limit(kind, bytes.len())?;
+    let fields = strip_prefix(kind, bytes)?;
+    let (value, read): (T, usize) = bincode::serde::decode_from_slice(fields, layout::<LIMIT>())
+        .map_err(|error| malformed(kind, error))?;
+    if read != fields.len() {
+        return Err(malformed(kind, "bytes after the last field"));
+    }
+    refuse_unknown_critical(kind, value.extensions())?;
+    match value.broken_rule() {
+        Some(rule) => Err(malformed(kind, rule)),
+        None => Ok(value),
+    }
+}
+
+pub(super) fn malformed(kind: Kind, what: impl ToString) -> CodecError {
+    CodecError::Malformed { kind, what: what.to_string() }
+}
+
+fn within_limit(kind: Kind, len: usize) -> Result<(), CodecError> {
+    let limit = kind.limit_bytes();
+    if len > limit { Err(CodecError::TooLarge { kind, len, limit }) } else { Ok(()) }
+}
+
+fn strip_prefix(kind: Kind, bytes: &[u8]) -> Result<&[u8], CodecError> {
+    let (prefix, fields) =
+        bytes.split_at_checked(PREFIX_LEN).ok_or_else(|| malformed(kind, "too short"))?;
+    if prefix[..2] != (kind as u16).to_le_bytes() {
+        return Err(malformed(kind, "another kind of structure"));
+    }
+    let version = u16::from_le_bytes([prefix[2], prefix[3]]);
+    if version != FORMAT_VERSION {
+        return Err(CodecError::TooNew { kind, what: format!("version {version}") });
+    }
+    Ok(fields)
+}
+
+fn refuse_unknown_critical(kind: Kind, extensions: &[Extension]) -> Result<(), CodecError> {
+    match extensions.iter().find(|extension| extension.tag & CRITICAL != 0) {
+        Some(extension) => {
+            Err(CodecError::TooNew { kind, what: format!("critical tag {:#010x}", extension.tag) })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Implements [`Durable`](super::Durable) for a structure whose fields bincode lays out.
+macro_rules! durable {
+    ($type:ty, $kind:expr) => {
+        impl $crate::codec::Durable for $type {
+            const KIND: $crate::codec::Kind = $kind;
+
+            fn encode(&self) -> Result<Vec<u8>, $crate::codec::CodecError> {
+                $crate::codec::envelope::encode::<{ $kind.limit_bytes() }, Self>($kind, self)
+            }
+
+            fn decode(bytes: &[u8]) -> Result<Self, $crate::codec::CodecError> {
+                $crate::codec::envelope::decode::<{ $kind.limit_bytes() }, Self>($kind, bytes)
+            }
+        }
+    };
+}
+
+pub(super) use durable;

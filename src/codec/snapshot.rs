@@ -1,0 +1,220 @@
+//! Snapshot records: one small, immutable object a snapshot.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::envelope::{Rules, durable};
+use crate::codec::manifest::FileTime;
+use crate::codec::{ByteString, Extension, Kind};
+use crate::id::{BlobId, SnapshotId};
+
+/// How much of the source a snapshot holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Everything, as one would wish (exit 0).
+    Clean,
+    /// Saved, but incomplete or not clean; the warnings say what (exit 3).
+    WithFindings,
+}
+
+/// What kind of state the bytes of a captured database are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DatabaseLabel {
+    /// Exactly one committed state of the source.
+    Committed,
+    /// A committed state, recovered from a journal in a private copy.
+    Recovered,
+    /// Files copied as a crash would have left them.
+    CrashImage,
+    /// The source itself is corrupt.
+    SourceCorrupt,
+    /// Not readable as SQLite (sealed, or another format).
+    Opaque,
+}
+
+/// Which way the bytes were obtained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CaptureMethod {
+    /// The online-backup interface under a held read transaction.
+    OnlineBackup,
+    /// The same, of a database at rest without side files, opened immutable.
+    Immutable,
+    /// Files copied privately, then recovered by SQLite.
+    PrivateRecovery,
+    /// Plain copy of the file's bytes.
+    RawCopy,
+}
+
+/// What a check of a captured database said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckResult {
+    /// `quick_check` said ok.
+    QuickOk,
+    /// It named problems; the first of them.
+    Failed(String),
+    /// It could not be run; why.
+    NotRun(String),
+}
+
+/// Identity of a file on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileIdentity {
+    /// Device.
+    pub device: u64,
+    /// Inode.
+    pub inode: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// Last modification.
+    pub mtime: FileTime,
+    /// Last change of the inode.
+    pub ctime: FileTime,
+}
+
+/// What makes a database "the same as last time" without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseIdentity {
+    /// The database file.
+    pub main: FileIdentity,
+    /// Its write-ahead log, if there is one.
+    pub wal: Option<FileIdentity>,
+    /// The first 32 bytes of the log (its header with the salts), or fewer.
+    pub wal_header: ByteString,
+    /// Its rollback journal, if there is one.
+    pub journal: Option<FileIdentity>,
+}
+
+/// What a snapshot knows about one database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseRecord {
+    /// Index into the roots.
+    pub root: u32,
+    /// Path relative to that root.
+    pub path: ByteString,
+    /// What kind of state it is.
+    pub label: DatabaseLabel,
+    /// How it was obtained.
+    pub method: CaptureMethod,
+    /// Bytes a page; 0 when unknown.
+    pub page_size: u32,
+    /// Pages; 0 when unknown.
+    pub page_count: u64,
+    /// Bytes captured.
+    pub len: u64,
+    /// What the check of the captured bytes said.
+    pub check: CheckResult,
+    /// When the read transaction began, nanoseconds since 1970.
+    pub captured_at_ns: i64,
+    /// What it looked like on disk just before, to recognise it unchanged; `None` when it changed meanwhile.
+    pub identity: Option<DatabaseIdentity>,
+    /// What later versions added.
+    pub extensions: Vec<Extension>,
+}
+
+/// A root of the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// Its absolute path, as bytes.
+    pub path: ByteString,
+}
+
+/// Counts of a snapshot. `new`, `changed`, `removed` are files, against the parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Regular files.
+    pub files: u64,
+    /// Directories.
+    pub dirs: u64,
+    /// Everything else.
+    pub others: u64,
+    /// Sum of the sizes of the files.
+    pub bytes: u64,
+    /// Files that the parent does not have.
+    pub new_files: u64,
+    /// Files that the parent has otherwise.
+    pub changed_files: u64,
+    /// Files of the parent that are gone.
+    pub removed_files: u64,
+    /// Plaintext bytes of blobs that this snapshot added.
+    pub new_plain_bytes: u64,
+    /// Bytes that they take in the repository.
+    pub new_stored_bytes: u64,
+}
+
+/// A finding about the source that makes a snapshot [`Outcome::WithFindings`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The path or object concerned, as bytes.
+    pub subject: ByteString,
+    /// What is the matter.
+    pub message: String,
+}
+
+/// Which other snapshots were there when this one was taken; see `docs/format.md`, "Missing snapshots".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Siblings {
+    /// Every snapshot of the source that was listed.
+    pub present: Vec<SnapshotId>,
+}
+
+/// The record of one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRecord {
+    /// One more than the highest of the source; below 2^48.
+    pub sequence: u64,
+    /// The time that the snapshot stands for, nanoseconds since 1970 (`--time`, else when it began).
+    pub time_ns: i64,
+    /// When the run began.
+    pub started_ns: i64,
+    /// When the record was written.
+    pub finished_ns: i64,
+    /// The IANA name of the zone in which its times are meant.
+    pub zone: String,
+    /// The source's name.
+    pub source: String,
+    /// The roots, in the order of their numbers.
+    pub roots: Vec<Root>,
+    /// The machine that took it.
+    pub host: String,
+    /// The user who took it.
+    pub user: String,
+    /// The larder that took it.
+    pub version: String,
+    /// The snapshot that it was compared with.
+    pub parent: Option<SnapshotId>,
+    /// The root node of the manifest.
+    pub manifest: BlobId,
+    /// How it went.
+    pub outcome: Outcome,
+    /// Counts.
+    pub counts: Counts,
+    /// The databases in it, in the order of the manifest.
+    pub databases: Vec<DatabaseRecord>,
+    /// The tags that it was born with.
+    pub tags: Vec<String>,
+    /// What was not clean: the first [`MAX_FINDINGS`] findings.
+    pub findings: Vec<Finding>,
+    /// All findings, counted.
+    pub findings_total: u64,
+    /// What else was there.
+    pub siblings: Siblings,
+    /// What later versions added.
+    pub extensions: Vec<Extension>,
+}
+
+/// The most findings that a record lists; more are only counted.
+pub const MAX_FINDINGS: usize = 1000;
+
+/// Sequences stay below this.
+pub const MAX_SEQUENCE: u64 = 1 << 48;
+
+durable!(SnapshotRecord, Kind::Snapshot);
+
+impl Rules for SnapshotRecord {
+    fn broken_rule(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn extensions(&self) -> &[Extension] {
+        &self.extensions
+    }
+}

@@ -1,0 +1,4 @@
+//! One use case a file: options in, a report out.
+//!
+//! Nothing here prints, parses arguments, reads the environment, asks the clock
+//! or ends the process: time, host name and progress come from the front end.

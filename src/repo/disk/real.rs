@@ -1,0 +1,1 @@
+//! The repository on a real file system.

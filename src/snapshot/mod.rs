@@ -1,0 +1,3 @@
+//! What a snapshot means: walking the source, manifests, archiving, restoring.
+//!
+//! Not here: packs, index, backends (`repo`), and anything printed.

@@ -1,0 +1,1 @@
+//! larder's one integration binary: one link, many modules.
