@@ -4,5 +4,10 @@
 //! immutable and are published in one order, packs, index, snapshot, each
 //! durable before the next.
 
-pub mod backend;
 pub mod disk;
+
+pub mod backend;
+
+pub mod error;
+
+pub mod blobs;
