@@ -42,6 +42,10 @@ pub struct Put {
 pub trait BlobWrite: Sync {
     /// Stores a blob unless the repository has it. An error poisons the session.
     fn put(&self, blob: NewBlob<'_>) -> Result<Put>;
+
+    /// True when the repository has the blob at a place that may be relied upon. What is answered here is looked for once more before
+    /// the commit.
+    fn has(&self, blob_type: BlobType, id: &BlobId) -> Result<bool>;
 }
 
 /// Gives blobs back, from any thread.

@@ -1,0 +1,134 @@
+//! The facts of a repository, and which of them count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::codec::Durable;
+use crate::codec::fact::{Fact, Statement, Subject};
+use crate::codec::snapshot::MAX_SEQUENCE;
+use crate::host::Host;
+use crate::id::{FactId, PackId, SnapshotId};
+use crate::repo::error::{Damage, RepoError, Result};
+use crate::repo::layout;
+use crate::repo::named::read_named;
+use crate::repo::repository::{Repository, random_name};
+
+/// Every subject with the fact that counts for it.
+#[derive(Debug, Default)]
+pub struct Facts {
+    counting: BTreeMap<Subject, (FactId, Fact)>,
+    /// Facts that are not what their name promises.
+    pub damage: Vec<Damage>,
+}
+
+impl Facts {
+    /// Reads every fact; refuses a repository whose features this program does not know to read.
+    pub fn read(repository: &Repository) -> Result<Self> {
+        let mut facts = Self::default();
+        for (id, _) in layout::ids::<FactId>(&repository.backend().list(layout::FACTS)?) {
+            match read_fact(repository, id) {
+                Ok(Some(fact)) => facts.admit(id, fact),
+                Ok(None) => {}
+                Err(RepoError::Damaged(damage)) => facts.damage.push(damage),
+                Err(error) => return Err(error),
+            }
+        }
+        facts.refuse_unknown_features(|needed| matches!(needed, Statement::Needed { to_read: true, .. }))?;
+        Ok(facts)
+    }
+
+    /// Refuses to write where a feature says that an ignorant program must not.
+    pub fn allow_writing(&self) -> Result<()> {
+        self.refuse_unknown_features(|needed| matches!(needed, Statement::Needed { to_write: true, .. }))
+    }
+
+    fn admit(&mut self, id: FactId, fact: Fact) {
+        let rank = |id: &FactId, fact: &Fact| (fact.sequence, fact.time_ns, *id);
+        let new_rank = rank(&id, &fact);
+        match self.counting.get(&fact.subject) {
+            Some((old_id, old)) if rank(old_id, old) > new_rank => {}
+            _ => {
+                self.counting.insert(fact.subject.clone(), (id, fact));
+            }
+        }
+    }
+
+    fn refuse_unknown_features(&self, forbidden: impl Fn(&Statement) -> bool) -> Result<()> {
+        // This program knows no feature yet, so every needed one is unknown.
+        let unknown = self.counting.iter().find_map(|(subject, (_, fact))| match subject {
+            Subject::Feature { name } if forbidden(&fact.statement) => Some(name),
+            _ => None,
+        });
+        match unknown {
+            Some(name) => Err(RepoError::Unsupported { what: format!("it uses feature {name:?}") }),
+            None => Ok(()),
+        }
+    }
+
+    /// The fact that counts for a subject.
+    pub fn about(&self, subject: &Subject) -> Option<&Fact> {
+        self.counting.get(subject).map(|(_, fact)| fact)
+    }
+
+    /// Every subject that a fact counts for.
+    pub fn subjects(&self) -> impl Iterator<Item = (&Subject, &Fact)> {
+        self.counting.iter().map(|(subject, (_, fact))| (subject, fact))
+    }
+
+    /// Places that were found bad: never deduplicated against, read last.
+    pub fn damaged_places(&self) -> BTreeSet<(PackId, u64)> {
+        let holding = self.subjects().filter(|(_, fact)| fact.statement == Statement::Holds);
+        holding
+            .filter_map(|(subject, _)| match subject {
+                Subject::Damaged { pack, offset } => Some((*pack, *offset)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// A snapshot's tags: those it was born with, as facts have changed them since.
+    pub fn tags_of(&self, snapshot: SnapshotId, born_with: &[String]) -> BTreeSet<String> {
+        let mut tags: BTreeSet<String> = born_with.iter().cloned().collect();
+        for (subject, fact) in self.subjects() {
+            match subject {
+                Subject::Tag { snapshot: about, tag } if *about == snapshot => match fact.statement {
+                    Statement::Holds => drop(tags.insert(tag.clone())),
+                    _ => drop(tags.remove(tag)),
+                },
+                _ => {}
+            }
+        }
+        tags
+    }
+
+    /// The repository's zone, if one was set.
+    pub fn zone(&self) -> Option<&str> {
+        match &self.about(&Subject::Zone)?.statement {
+            Statement::Text(zone) => Some(zone),
+            _ => None,
+        }
+    }
+
+    /// Publishes statements about subjects, all durable on return. Facts name snapshots and packs that others wrote, so those directories
+    /// are synced first.
+    pub fn publish(&self, repository: &Repository, statements: Vec<(Subject, Statement)>, host: &dyn Host) -> Result<()> {
+        self.allow_writing()?;
+        let backend = repository.backend();
+        backend.sync(layout::SNAPSHOTS)?;
+        backend.sync(layout::PACKS)?;
+        let stage = backend.stage(&format!("fact-{}", random_name(host)))?;
+        for (subject, statement) in statements {
+            let sequence = self.about(&subject).map_or(0, |fact| fact.sequence).saturating_add(1).min(MAX_SEQUENCE - 1);
+            let (time_ns, host) = (host.now_ns(), host.name());
+            let fact = Fact { subject, sequence, time_ns, host, statement, extensions: Vec::new() };
+            let bytes = fact.encode().map_err(RepoError::Encode)?;
+            stage.put(&layout::fact(&repository.keys().fact_id(&bytes)), &bytes)?;
+        }
+        Ok(stage.barrier()?)
+    }
+}
+
+/// One fact, proved by its name. Superseded facts go at prune; one that is gone says nothing.
+fn read_fact(repository: &Repository, id: FactId) -> Result<Option<Fact>> {
+    let key = layout::fact(&id);
+    read_named(repository.backend(), &key, repository.keys(), |keys, bytes| keys.fact_id(bytes) == id)
+}

@@ -1,0 +1,132 @@
+//! Making segments: from what a session wrote, and from other segments.
+
+use crate::codec::index::{Place, SegmentBuilder};
+use crate::id::{BlobId, HashKeys, PackId, RepositoryId, SegmentId};
+use crate::repo::backend::{Backend, Stage};
+use crate::repo::error::{Damage, RepoError, Result};
+use crate::repo::index::{Segment, open_segment, segment_damage};
+use crate::repo::layout;
+
+/// A repository is kept at about so many segments: every lookup asks all of them.
+pub const MOST_SEGMENTS: usize = 8;
+
+/// A segment is merged into one of less than so many times its size, so each entry is copied a logarithmic number of times.
+const GROWTH: u64 = 4;
+
+/// Stages a segment that lists these packs and places; it has its name after the next barrier.
+pub fn stage_segment(
+    stage: &dyn Stage,
+    keys: &HashKeys,
+    repository: &RepositoryId,
+    packs: &[(PackId, u64)],
+    places: impl Iterator<Item = (BlobId, Place)>,
+) -> Result<(SegmentId, u64)> {
+    let mut builder = SegmentBuilder::new(*repository);
+    for (pack, len) in packs {
+        builder.add_pack(*pack, *len);
+    }
+    for (id, place) in places {
+        builder.add(&id, place);
+    }
+    publish(stage, keys, builder)
+}
+
+fn publish(stage: &dyn Stage, keys: &HashKeys, builder: SegmentBuilder) -> Result<(SegmentId, u64)> {
+    let bytes = builder.finish(keys).map_err(RepoError::Encode)?;
+    let id = keys.segment_id(&bytes);
+    stage.put(&layout::segment(&id), &bytes)?;
+    Ok((id, bytes.len() as u64))
+}
+
+/// Replaces segments by one that lists every place of theirs. The new one is durable before the first old one goes, so a crash
+/// leaves both, never neither.
+pub fn merge(
+    backend: &dyn Backend,
+    stage: &dyn Stage,
+    keys: &HashKeys,
+    repository: &RepositoryId,
+    old: &[&Segment],
+) -> Result<Option<Segment>> {
+    let mut builder = SegmentBuilder::new(*repository);
+    for segment in old {
+        absorb(&mut builder, segment)?;
+    }
+    let (id, len) = publish(stage, keys, builder)?;
+    stage.barrier()?;
+    let merged = open_segment(backend, keys, id, len)?;
+    for segment in old.iter().filter(|segment| segment.id != id) {
+        match backend.delete(&layout::segment(&segment.id)) {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    backend.sync(layout::INDEX)?;
+    Ok(merged)
+}
+
+fn absorb(builder: &mut SegmentBuilder, segment: &Segment) -> std::result::Result<(), Damage> {
+    let damaged = |error: &dyn std::fmt::Display| segment_damage(&segment.id, error.to_string());
+    for pack in segment.view.packs() {
+        let (pack, len) = pack.map_err(|error| damaged(&error))?;
+        builder.add_pack(pack, len);
+    }
+    for entry in segment.view.iter() {
+        let (key, place) = entry.map_err(|error| damaged(&error))?;
+        builder.add_keyed(key, place);
+    }
+    Ok(())
+}
+
+/// Which of these lengths to merge, so that few and geometrically growing segments remain: the longest run of smallest ones in
+/// which none is more than [`GROWTH`] times what lies below it. Empty when there is nothing worth merging.
+pub fn worth_merging(lengths: &[u64], most: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|index| lengths[*index]);
+    let mut below = 0_u64;
+    let mut take = 0;
+    for (rank, index) in order.iter().enumerate() {
+        let must = lengths.len() - rank >= most.max(1);
+        if rank > 0 && !must && lengths[*index] > below.saturating_mul(GROWTH) {
+            break;
+        }
+        below = below.saturating_add(lengths[*index]);
+        take = rank + 1;
+    }
+    order.truncate(take);
+    if order.len() < 2 { Vec::new() } else { order }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_segment_is_left_alone_by_small_ones() {
+        assert_eq!(worth_merging(&[1_000_000, 10, 12], MOST_SEGMENTS), [1, 2]);
+        assert!(worth_merging(&[1_000_000, 10], MOST_SEGMENTS).is_empty());
+        assert!(worth_merging(&[5], MOST_SEGMENTS).is_empty());
+        assert!(worth_merging(&[], MOST_SEGMENTS).is_empty());
+    }
+
+    #[test]
+    fn there_are_never_many_and_each_byte_is_copied_seldom() {
+        let mut lengths: Vec<u64> = Vec::new();
+        let mut copied = 0;
+        for _ in 0..1000 {
+            lengths.push(100);
+            if lengths.len() > MOST_SEGMENTS {
+                let chosen = worth_merging(&lengths, MOST_SEGMENTS);
+                let sum: u64 = chosen.iter().map(|index| lengths[*index]).sum();
+                copied += sum;
+                let mut kept: Vec<u64> =
+                    (0..lengths.len()).filter(|index| !chosen.contains(index)).map(|index| lengths[index]).collect();
+                kept.push(sum);
+                lengths = kept;
+            }
+            assert!(lengths.len() <= MOST_SEGMENTS);
+        }
+        assert_eq!(lengths.iter().sum::<u64>(), 100_000);
+        assert!(copied <= 100_000 * 6, "{copied}");
+    }
+}

@@ -1,0 +1,111 @@
+//! Which object has which name. Nothing else knows the directories of a repository.
+
+use std::str::FromStr;
+
+use crate::id::{FactId, PackId, SegmentId, SessionId, SnapshotId};
+use crate::repo::backend::{Key, ObjectInfo};
+
+/// Blobs.
+pub const PACKS: &str = "packs";
+/// Index segments.
+pub const INDEX: &str = "index";
+/// Snapshot records.
+pub const SNAPSHOTS: &str = "snapshots";
+/// Facts.
+pub const FACTS: &str = "facts";
+/// Parity of packs, segments and records.
+pub const PARITY: &str = "parity";
+/// Who is writing.
+pub const SESSIONS: &str = "sessions";
+/// Lock targets.
+pub const LOCKS: &str = "locks";
+/// Unfinished objects, a directory a session.
+pub const TMP: &str = "tmp";
+/// Forgotten objects, a directory a prune.
+pub const TRASH: &str = "trash";
+/// Damaged objects that were replaced.
+pub const QUARANTINE: &str = "quarantine";
+
+/// Every directory that a repository has from its beginning.
+pub const DIRECTORIES: [&str; 10] =
+    [PACKS, INDEX, SNAPSHOTS, FACTS, PARITY, SESSIONS, LOCKS, TMP, TRASH, QUARANTINE];
+
+fn key(text: String) -> Key {
+    Key::new(text).expect("invariant: names made here keep to the alphabet of keys")
+}
+
+/// The identity.
+pub fn config() -> Key {
+    key("config".to_owned())
+}
+
+/// The identity again.
+pub fn config_copy() -> Key {
+    key("config.copy".to_owned())
+}
+
+/// A pack.
+pub fn pack(id: &PackId) -> Key {
+    key(format!("{PACKS}/{id}"))
+}
+
+/// An index segment.
+pub fn segment(id: &SegmentId) -> Key {
+    key(format!("{INDEX}/{id}"))
+}
+
+/// A snapshot record.
+pub fn snapshot(id: &SnapshotId) -> Key {
+    key(format!("{SNAPSHOTS}/{id}"))
+}
+
+/// A fact.
+pub fn fact(id: &FactId) -> Key {
+    key(format!("{FACTS}/{id}"))
+}
+
+/// A session's marker.
+pub fn session(id: &SessionId) -> Key {
+    key(format!("{SESSIONS}/{id}"))
+}
+
+/// The lock under which work on a repository is shared, and a switch is alone.
+pub fn repository_lock() -> Key {
+    key(format!("{LOCKS}/repository"))
+}
+
+/// The lock of the one maintainer.
+pub fn maintenance_lock() -> Key {
+    key(format!("{LOCKS}/maintenance"))
+}
+
+/// The lock of one source, whose name may hold any character: its hash stands for it.
+pub fn source_lock(source: &str) -> Key {
+    let digest = blake3::hash(source.as_bytes()).to_hex();
+    key(format!("{LOCKS}/source-{}", &digest[..32]))
+}
+
+/// The ids in a listing, each with what the listing says of it. Names that are no ids are left out: readers ignore what they do
+/// not know, and check reports it.
+pub fn ids<I: FromStr>(listing: &[ObjectInfo]) -> impl Iterator<Item = (I, &ObjectInfo)> {
+    listing.iter().filter(|object| !object.is_dir).filter_map(|object| Some((object.name.parse().ok()?, object)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_of_any_name_has_a_lock_of_its_own() {
+        assert_ne!(source_lock("a/b\n"), source_lock("a/b"));
+        assert!(source_lock("\u{fc}ber").as_str().starts_with("locks/source-"));
+    }
+
+    #[test]
+    fn a_listing_gives_its_ids_and_nothing_else() {
+        let object = |name: &str, is_dir| ObjectInfo { name: name.into(), len: 1, modified_ns: 0, is_dir };
+        let id = PackId::from_bytes([1; 32]);
+        let listing = [object(&id.to_string(), false), object("README", false), object(&id.to_string(), true)];
+        assert_eq!(ids::<PackId>(&listing).map(|(id, _)| id).collect::<Vec<_>>(), [id]);
+    }
+}

@@ -1,0 +1,74 @@
+//! Who may work at the same time.
+//!
+//! Kernel locks on files that are never renamed or deleted: a dead holder holds
+//! nothing, so no lock is ever stale and nothing ever has to be unlocked.
+
+use std::time::Duration;
+
+use crate::codec::Durable;
+use crate::codec::session::SessionRecord;
+use crate::repo::backend::{Backend, Key};
+use crate::repo::disk::{LockGuard, LockMode};
+use crate::repo::error::{RepoError, Result};
+use crate::repo::layout;
+
+/// Locks held for one piece of work; given back when dropped.
+#[must_use = "a lock is held only while its guard lives"]
+pub struct Held {
+    _guards: Vec<Box<dyn LockGuard>>,
+}
+
+/// Work that needs the repository to stay: backup, restore, check.
+pub fn share_repository(backend: &dyn Backend) -> Result<Held> {
+    let guard = take(backend, &layout::repository_lock(), LockMode::Shared, "the repository")?;
+    Ok(Held { _guards: vec![guard] })
+}
+
+/// The same, and this source's name for oneself: two backups of one source have no use.
+pub fn share_repository_for_source(backend: &dyn Backend, source: &str) -> Result<Held> {
+    let mut held = share_repository(backend)?;
+    let what = format!("source {source:?}");
+    held._guards.push(take(backend, &layout::source_lock(source), LockMode::Exclusive, &what)?);
+    Ok(held)
+}
+
+/// The repository for oneself, if nobody else works with it now.
+pub fn try_alone(backend: &dyn Backend) -> Result<Option<Held>> {
+    let guard = backend.lock(&layout::repository_lock(), LockMode::Exclusive)?;
+    Ok(guard.map(|guard| Held { _guards: vec![guard] }))
+}
+
+/// The maintainer's lock, if nobody holds it now.
+pub fn try_maintain(backend: &dyn Backend) -> Result<Option<Held>> {
+    let guard = backend.lock(&layout::maintenance_lock(), LockMode::Exclusive)?;
+    Ok(guard.map(|guard| Held { _guards: vec![guard] }))
+}
+
+/// A maintainer's switch and a sweep hold the repository for milliseconds; longer holders are worth an error.
+const PATIENCE: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(5);
+
+fn take(backend: &dyn Backend, key: &Key, mode: LockMode, what: &str) -> Result<Box<dyn LockGuard>> {
+    let patience = if mode == LockMode::Shared { PATIENCE } else { 0 };
+    for _ in 0..patience {
+        if let Some(guard) = backend.lock(key, mode)? {
+            return Ok(guard);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    match backend.lock(key, mode)? {
+        Some(guard) => Ok(guard),
+        None => Err(RepoError::Locked { what: what.to_owned(), holders: holders(backend) }),
+    }
+}
+
+/// Who has announced a session, for a message; empty when nobody has or it cannot be read.
+fn holders(backend: &dyn Backend) -> String {
+    let sessions = backend.list(layout::SESSIONS).unwrap_or_default();
+    let described = layout::ids(&sessions)
+        .filter_map(|(id, _)| backend.get(&layout::session(&id)).ok())
+        .filter_map(|bytes| SessionRecord::decode(&bytes).ok())
+        .map(|record| format!("`{}` on {}, process {}", record.command, record.host, record.pid))
+        .collect::<Vec<_>>();
+    if described.is_empty() { String::new() } else { format!(" by {}", described.join("; ")) }
+}

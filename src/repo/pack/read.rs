@@ -1,0 +1,110 @@
+//! Reading one pack: its directory, and single payloads.
+
+use crate::codec::pack::{Encoding, Footer, Header, Trailer, TrailerEntry};
+use crate::codec::{CodecError, Durable, Kind};
+use crate::id::{HashKeys, PackId, RepositoryId};
+use crate::repo::backend::{Backend, BackendError};
+use crate::repo::compress::decompress;
+use crate::repo::error::{Damage, RepoError, Result};
+use crate::repo::layout;
+
+/// The directory of a pack, proved by the pack's name.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    /// Every blob of it.
+    pub entries: Vec<TrailerEntry>,
+    /// Length of the header.
+    pub header_len: u32,
+}
+
+/// Reads and proves header, trailer and footer of a pack of this length.
+pub fn directory(
+    backend: &dyn Backend,
+    keys: &HashKeys,
+    repository: &RepositoryId,
+    (id, len): (&PackId, u64),
+) -> Result<Directory> {
+    let damage = |reason: String| object_damage(id, reason);
+    let footer_start = len.checked_sub(Footer::LEN as u64).ok_or_else(|| damage("shorter than a footer".into()))?;
+    let footer_bytes = read(backend, id, footer_start, Footer::LEN)?;
+    let footer = Footer::from_bytes(&footer_bytes).map_err(|error| codec(id, &error))?;
+    let trailer_start = footer_start
+        .checked_sub(u64::from(footer.trailer_len))
+        .filter(|start| *start >= u64::from(footer.header_len))
+        .filter(|_| footer.trailer_len as usize <= Kind::PackTrailer.limit_bytes())
+        .filter(|_| footer.header_len as usize <= Kind::PackHeader.limit_bytes())
+        .ok_or_else(|| damage("lengths in the footer do not fit the pack".into()))?;
+    let mut tail = read(backend, id, trailer_start, footer.trailer_len as usize)?;
+    let trailer_len = tail.len();
+    tail.extend_from_slice(&footer_bytes);
+    if keys.pack_id(&tail) != *id {
+        return Err(damage("trailer and footer do not have the hash that is the pack's name".into()).into());
+    }
+    let trailer = Trailer::decode(&tail[..trailer_len]).map_err(|error| codec(id, &error))?;
+    prove_header(backend, keys, repository, id, &footer)?;
+    match trailer.entries.last() {
+        Some(last) if last.offset + u64::from(last.stored_len) != trailer_start => {
+            Err(damage("payloads do not reach to the trailer".into()).into())
+        }
+        _ => Ok(Directory { entries: trailer.entries, header_len: footer.header_len }),
+    }
+}
+
+fn prove_header(
+    backend: &dyn Backend,
+    keys: &HashKeys,
+    repository: &RepositoryId,
+    id: &PackId,
+    footer: &Footer,
+) -> Result<()> {
+    let bytes = read(backend, id, 0, footer.header_len as usize)?;
+    if keys.check(&bytes) != footer.header_check {
+        return Err(object_damage(id, "the header's check does not match".into()).into());
+    }
+    let header = Header::decode(&bytes).map_err(|error| codec(id, &error))?;
+    if header.repository != *repository {
+        return Err(object_damage(id, format!("belongs to repository {}", header.repository.short())).into());
+    }
+    Ok(())
+}
+
+/// What is wrong with a payload as stored, if anything: raw payloads are proved by their id, others by their check.
+pub fn payload_fault(keys: &HashKeys, entry: &TrailerEntry, stored: &[u8]) -> Option<&'static str> {
+    match entry.encoding {
+        Encoding::Raw if keys.blob_id(entry.blob_type, stored) != entry.id => Some("the bytes do not have the blob's id"),
+        Encoding::Zstd if keys.check(stored) != entry.check => Some("the stored bytes do not match their check"),
+        _ => None,
+    }
+}
+
+/// The plaintext of an entry, proved by its id; `Err` says what is wrong with the bytes.
+pub fn open_payload(keys: &HashKeys, entry: &TrailerEntry, stored: &[u8]) -> std::result::Result<Vec<u8>, &'static str> {
+    let plain = decompress(stored, entry.encoding, entry.plain_len as usize).ok_or("the bytes cannot be decoded")?;
+    if keys.blob_id(entry.blob_type, &plain) == entry.id {
+        Ok(plain)
+    } else {
+        Err("the bytes do not have the blob's id")
+    }
+}
+
+/// A range of a pack; a missing or short pack is damage, any other failure is the storage's.
+pub fn read(backend: &dyn Backend, id: &PackId, offset: u64, len: usize) -> Result<Vec<u8>> {
+    match backend.get_range(&layout::pack(id), offset, len) {
+        Ok(bytes) => Ok(bytes),
+        Err(BackendError::NotFound { .. }) => Err(object_damage(id, "is missing".into()).into()),
+        Err(BackendError::ShortObject { .. }) => Err(object_damage(id, "is shorter than it should be".into()).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn object_damage(id: &PackId, reason: String) -> Damage {
+    Damage::Object { object: layout::pack(id).to_string(), reason }
+}
+
+fn codec(id: &PackId, error: &CodecError) -> RepoError {
+    if error.is_too_new() {
+        RepoError::Unsupported { what: error.to_string() }
+    } else {
+        object_damage(id, error.to_string()).into()
+    }
+}

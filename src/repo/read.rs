@@ -1,0 +1,125 @@
+//! Giving blobs back: every place is tried, every byte is proved.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use crate::codec::index::Place;
+use crate::id::{BlobId, BlobType, PackId};
+use crate::repo::blobs::BlobRead;
+use crate::repo::compress::decompress;
+use crate::repo::error::{Damage, Result};
+use crate::repo::facts::Facts;
+use crate::repo::index::Index;
+use crate::repo::layout;
+use crate::repo::repository::Repository;
+
+/// Reads blobs of one repository, as its index was when this was made.
+pub struct Reader<'r> {
+    repository: &'r Repository,
+    index: Index,
+    distrusted: BTreeSet<(PackId, u64)>,
+    found: Mutex<Vec<Damage>>,
+}
+
+impl<'r> Reader<'r> {
+    /// Maps the index. Places that facts call damaged are tried last.
+    pub fn open(repository: &'r Repository, facts: &Facts) -> Result<Self> {
+        let index = Index::load(repository.backend(), repository.keys())?;
+        let found = Mutex::new(index.unreadable().to_vec());
+        Ok(Self { repository, index, distrusted: facts.damaged_places(), found })
+    }
+
+    /// The index that is read through.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Damage that was met and worked around so far; each is returned once.
+    pub fn take_damage(&self) -> Vec<Damage> {
+        std::mem::take(&mut *self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    fn note(&self, damage: Damage) {
+        let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !found.contains(&damage) {
+            found.push(damage);
+        }
+    }
+
+    /// Listed places, trusted ones first.
+    fn listed(&self, blob_type: BlobType, id: &BlobId) -> Vec<Place> {
+        let lookup = self.index.lookup(blob_type, id);
+        for damage in lookup.damage {
+            self.note(damage);
+        }
+        let mut places = lookup.places;
+        places.sort_by_key(|place| self.distrusted.contains(&(place.pack, place.offset)));
+        places
+    }
+
+    /// The plaintext at one place; read a second time before the place is given up, because a bad read may pass.
+    fn read_place(&self, place: &Place, id: &BlobId) -> std::result::Result<Vec<u8>, Damage> {
+        self.try_place(place, id).or_else(|_| self.try_place(place, id)).map_err(|reason| Damage::Blob {
+            blob_type: place.blob_type,
+            id: *id,
+            pack: place.pack,
+            offset: place.offset,
+            reason,
+        })
+    }
+
+    fn try_place(&self, place: &Place, id: &BlobId) -> std::result::Result<Vec<u8>, String> {
+        let key = layout::pack(&place.pack);
+        let stored = self
+            .repository
+            .backend()
+            .get_range(&key, place.offset, place.stored_len as usize)
+            .map_err(|error| error.to_string())?;
+        let plain = decompress(&stored, place.encoding, place.plain_len as usize)
+            .ok_or_else(|| "the stored bytes cannot be decoded".to_owned())?;
+        if self.repository.keys().blob_id(place.blob_type, &plain) == *id {
+            Ok(plain)
+        } else {
+            Err("the bytes do not have the blob's id".to_owned())
+        }
+    }
+
+    /// Tries places in turn; what fails is noted when another one serves.
+    fn first_sound(&self, places: &[Place], id: &BlobId, failed: &mut Vec<Damage>) -> Option<Vec<u8>> {
+        for place in places {
+            match self.read_place(place, id) {
+                Ok(plain) => return Some(plain),
+                Err(damage) => failed.push(damage),
+            }
+        }
+        None
+    }
+}
+
+impl BlobRead for Reader<'_> {
+    fn get(&self, blob_type: BlobType, id: &BlobId) -> Result<Vec<u8>> {
+        let mut failed = Vec::new();
+        let listed = self.listed(blob_type, id);
+        let mut plain = self.first_sound(&listed, id, &mut failed);
+        if plain.is_none() {
+            let (backend, keys) = (self.repository.backend(), self.repository.keys());
+            let mut others = self.index.salvaged(backend, keys, self.repository.id(), (blob_type, id))?;
+            others.retain(|place| !listed.contains(place));
+            plain = self.first_sound(&others, id, &mut failed);
+            if plain.is_some() && listed.is_empty() {
+                failed.push(Damage::Unlisted { blob_type, id: *id });
+            }
+        }
+        match plain {
+            Some(plain) => {
+                failed.into_iter().for_each(|damage| self.note(damage));
+                Ok(plain)
+            }
+            None => Err(failed.pop().unwrap_or(Damage::Unlisted { blob_type, id: *id }).into()),
+        }
+    }
+
+    fn place(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Place>> {
+        Ok(self.listed(blob_type, id).into_iter().next())
+    }
+}

@@ -1,0 +1,89 @@
+//! The ordered steps from written packs to a named snapshot.
+
+use crate::codec::Durable;
+use crate::codec::snapshot::SnapshotRecord;
+use crate::id::SnapshotId;
+use crate::repo::error::{RepoError, Result};
+use crate::repo::index::write::{MOST_SEGMENTS, merge, stage_segment, worth_merging};
+use crate::repo::index::{Index, Segment, open_segment};
+use crate::repo::layout;
+use crate::repo::locks::try_maintain;
+use crate::repo::session::Session;
+use crate::repo::session::growth::Growth;
+
+/// A snapshot that is saved: it survives a crash at any later moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Its name.
+    pub id: SnapshotId,
+}
+
+impl Session<'_> {
+    /// Makes the snapshot durable and gives its name back. Nothing before the last line of this may be reported as saved.
+    pub fn commit(self, record: &SnapshotRecord) -> Result<Committed> {
+        let backend = self.repository.backend();
+        let mut growth = self.growth();
+        let id = self.guarded(&mut growth, |session, growth| {
+            session.publish(growth)?;
+            // Others may have been killed between naming an object and syncing its directory. The record relies on their segments and
+            // names their snapshots, so those names must be durable before its own.
+            backend.sync(layout::INDEX)?;
+            backend.sync(layout::SNAPSHOTS)?;
+            session.known.confirm(backend)?;
+            session.publish_record(record)
+        })?;
+        let announced = growth.announced;
+        drop(growth);
+        // The snapshot is saved: trouble with tidying up must not make it look otherwise.
+        let _ = self.tidy(announced);
+        Ok(Committed { id })
+    }
+
+    fn publish_record(&self, record: &SnapshotRecord) -> Result<SnapshotId> {
+        let bytes = record.encode().map_err(RepoError::Encode)?;
+        let id = self.repository.keys().snapshot_id(&bytes);
+        self.stage.put(&layout::snapshot(&id), &bytes)?;
+        self.stage.barrier()?;
+        Ok(id)
+    }
+
+    /// Seals, then packs, barrier, segment, barrier. Does nothing when nothing was written.
+    pub(super) fn publish(&self, growth: &mut Growth) -> Result<()> {
+        let (backend, keys) = (self.repository.backend(), self.repository.keys());
+        growth.seal_all(keys)?;
+        let packs = growth.sealed_packs();
+        if packs.is_empty() {
+            return Ok(());
+        }
+        self.stage.barrier()?;
+        let places = growth.places();
+        let (id, len) = stage_segment(&*self.stage, keys, self.repository.id(), &packs, places)?;
+        self.stage.barrier()?;
+        if let Some(segment) = open_segment(backend, keys, id, len)? {
+            self.known.absorb(segment, &packs);
+        }
+        backend.touch(&layout::session(&self.id))?;
+        growth.settle(self.host.now_ns());
+        Ok(())
+    }
+
+    /// Removes the marker, and merges segments when there are many and no maintainer is at work.
+    fn tidy(&self, announced: bool) -> Result<()> {
+        let backend = self.repository.backend();
+        if announced {
+            backend.delete(&layout::session(&self.id))?;
+        }
+        if backend.list(layout::INDEX)?.len() <= MOST_SEGMENTS {
+            return Ok(());
+        }
+        let Some(_maintaining) = try_maintain(backend)? else { return Ok(()) };
+        let index = Index::load(backend, self.repository.keys())?;
+        let lengths: Vec<u64> = index.segments().iter().map(|segment| segment.len).collect();
+        let chosen: Vec<&Segment> =
+            worth_merging(&lengths, MOST_SEGMENTS).into_iter().map(|at| &index.segments()[at]).collect();
+        if !chosen.is_empty() {
+            merge(backend, &*self.stage, self.repository.keys(), self.repository.id(), &chosen)?;
+        }
+        Ok(())
+    }
+}

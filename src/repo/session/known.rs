@@ -1,0 +1,90 @@
+//! What a session may deduplicate against.
+//!
+//! Invariant: a blob counts as stored only at a place in a verified index page,
+//! in a pack that this run's own listing shows with exactly the length that the
+//! segment recorded, and that no fact calls damaged. Whatever is relied upon is
+//! remembered, and looked for once more before the commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use crate::codec::index::Place;
+use crate::id::{BlobId, BlobType, PackId};
+use crate::repo::backend::Backend;
+use crate::repo::error::{Damage, Result};
+use crate::repo::facts::Facts;
+use crate::repo::index::{Index, Segment};
+use crate::repo::layout;
+use crate::repo::repository::Repository;
+
+/// Packs by id, with their length.
+pub(super) type PackListing = BTreeMap<PackId, u64>;
+
+/// The index as it was at the beginning, plus the session's own segments.
+pub(super) struct Known {
+    index: RwLock<Index>,
+    sound: RwLock<PackListing>,
+    damaged: BTreeSet<(PackId, u64)>,
+    relied_upon: Mutex<BTreeSet<PackId>>,
+}
+
+impl Known {
+    pub(super) fn load(repository: &Repository, facts: &Facts) -> Result<Self> {
+        let index = Index::load(repository.backend(), repository.keys())?;
+        let listed = list_packs(repository.backend())?;
+        // A pack whose table entry cannot be read, or is not as listed, is simply not deduplicated against.
+        let sound = index.packs().flatten().filter(|(id, len)| listed.get(id) == Some(len)).collect();
+        Ok(Self {
+            index: RwLock::new(index),
+            sound: RwLock::new(sound),
+            damaged: facts.damaged_places(),
+            relied_upon: Mutex::new(BTreeSet::new()),
+        })
+    }
+
+    /// True when the blob is stored at a place that may be relied upon.
+    pub(super) fn has(&self, blob_type: BlobType, id: &BlobId) -> bool {
+        let places = self.index.read().unwrap_or_else(PoisonError::into_inner).lookup(blob_type, id).places;
+        let sound = self.sound.read().unwrap_or_else(PoisonError::into_inner);
+        let usable = |place: &&Place| {
+            sound.contains_key(&place.pack) && !self.damaged.contains(&(place.pack, place.offset))
+        };
+        match places.iter().find(usable) {
+            Some(place) => {
+                self.relied_upon.lock().unwrap_or_else(PoisonError::into_inner).insert(place.pack);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes in what the session itself has made durable.
+    pub(super) fn absorb(&self, segment: Segment, packs: &[(PackId, u64)]) {
+        self.index.write().unwrap_or_else(PoisonError::into_inner).add(segment);
+        self.sound.write().unwrap_or_else(PoisonError::into_inner).extend(packs.iter().copied());
+        self.relied_upon
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(packs.iter().map(|(pack, _)| *pack));
+    }
+
+    /// Looks once more for every pack that was relied upon, in a new listing. A pack that is gone or has another length would leave the
+    /// snapshot with a hole.
+    pub(super) fn confirm(&self, backend: &dyn Backend) -> Result<()> {
+        let listed = list_packs(backend)?;
+        let sound = self.sound.read().unwrap_or_else(PoisonError::into_inner);
+        let relied_upon = self.relied_upon.lock().unwrap_or_else(PoisonError::into_inner);
+        match relied_upon.iter().find(|pack| listed.get(pack) != sound.get(pack)) {
+            None => Ok(()),
+            Some(pack) => Err(Damage::Object {
+                object: layout::pack(pack).to_string(),
+                reason: "was there when this backup began, and is gone or changed now".into(),
+            }
+            .into()),
+        }
+    }
+}
+
+fn list_packs(backend: &dyn Backend) -> Result<PackListing> {
+    Ok(layout::ids::<PackId>(&backend.list(layout::PACKS)?).map(|(id, info)| (id, info.len)).collect())
+}

@@ -1,0 +1,219 @@
+//! One writer's session: blobs in, packs and segments out, one commit.
+//!
+//! Here live deduplication, the growing packs, the barriers between them and
+//! the commit. Not here: what the blobs mean.
+//!
+//! Invariant: packs, barrier, segment, barrier, everything used is present,
+//! record, barrier. A snapshot's name is given to the caller only after the
+//! last of these. Any failed write poisons the session: nothing it holds is
+//! published any more, and what earlier barriers published stays for the next
+//! session to find.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::codec::Durable;
+use crate::codec::pack::PackClass;
+use crate::codec::session::SessionRecord;
+use crate::host::Host;
+use crate::id::{BlobId, BlobType, Check, SessionId};
+use crate::repo::backend::{BackendError, Stage};
+use crate::repo::blobs::{BlobWrite, NewBlob, Put};
+use crate::repo::compress::compress;
+use crate::repo::error::{RepoError, Result};
+use crate::repo::facts::Facts;
+use crate::repo::layout;
+use crate::repo::locks::{Held, share_repository_for_source};
+use crate::repo::pack::write::{OpenPack, Payload, TARGET_BYTES, Writer};
+use crate::repo::repository::Repository;
+use crate::repo::space::MinFree;
+
+mod commit;
+mod growth;
+mod known;
+mod sweep;
+
+use growth::Growth;
+use known::Known;
+
+pub use commit::Committed;
+
+/// A barrier is made at the latest after so many stored bytes, ...
+const BARRIER_BYTES: u64 = 1 << 30;
+
+/// ... or so much time, so that an interrupted first backup is found and reused.
+const BARRIER_NS: i64 = 60_000_000_000;
+
+/// What a session added to its repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Added {
+    /// Blobs.
+    pub blobs: u64,
+    /// Bytes of their plaintexts.
+    pub plain_bytes: u64,
+    /// Bytes that they take.
+    pub stored_bytes: u64,
+}
+
+/// How a session writes.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionOptions<'a> {
+    /// The source that is being written; nobody else writes it meanwhile.
+    pub source: &'a str,
+    /// Room that stays free on the repository's disk.
+    pub min_free: MinFree,
+}
+
+/// A writer at work. Dropped without commit, it leaves what its barriers published, and its marker if that is anything.
+pub struct Session<'r> {
+    repository: &'r Repository,
+    host: &'r dyn Host,
+    id: SessionId,
+    min_free: MinFree,
+    stage: Box<dyn Stage>,
+    known: Known,
+    growth: Mutex<Growth>,
+    _held: Held,
+}
+
+impl<'r> Session<'r> {
+    /// Takes the locks, looks at what is there, and removes what dead writers left unfinished.
+    pub fn begin(
+        repository: &'r Repository,
+        facts: &Facts,
+        options: SessionOptions<'_>,
+        host: &'r dyn Host,
+    ) -> Result<Self> {
+        facts.allow_writing()?;
+        let backend = repository.backend();
+        sweep::sweep_dead_stages(backend)?;
+        let held = share_repository_for_source(backend, options.source)?;
+        repository.heal_config(host)?;
+        let known = Known::load(repository, facts)?;
+        let mut id = [0; SessionId::LEN];
+        host.fill_random(&mut id);
+        let id = SessionId::from_bytes(id);
+        let stage = backend.stage(&id.to_string())?;
+        let growth = Mutex::new(Growth::new(host.now_ns()));
+        Ok(Self { repository, host, id, min_free: options.min_free, stage, known, growth, _held: held })
+    }
+
+    /// What was added so far.
+    pub fn added(&self) -> Added {
+        self.growth().added
+    }
+
+    /// Makes everything that was put durable and findable, without a snapshot. An interrupted backup calls it so that the next one
+    /// need not read the same files again.
+    pub fn keep(&self) -> Result<()> {
+        let mut growth = self.growth();
+        self.guarded(&mut growth, |session, growth| session.publish(growth))
+    }
+
+    fn growth(&self) -> MutexGuard<'_, Growth> {
+        self.growth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a step that writes. After a failure every later step fails: what is half written must not be built upon. A refusal for want
+    /// of room is not a failed write: what is finished may still be kept within the reserve.
+    fn guarded<T>(&self, growth: &mut Growth, step: impl FnOnce(&Self, &mut Growth) -> Result<T>) -> Result<T> {
+        if growth.failed {
+            return Err(BackendError::Poisoned.into());
+        }
+        let result = step(self, growth);
+        growth.failed = matches!(&result, Err(error) if !matches!(error, RepoError::NoSpace { .. }));
+        result
+    }
+
+    /// Appends an encoded blob to the open pack of its class.
+    fn append(&self, growth: &mut Growth, class: PackClass, payload: &Payload<'_>) -> Result<()> {
+        if !growth.has_open(class) {
+            let pack = self.begin_pack(growth, class)?;
+            growth.open(class, pack);
+        }
+        if growth.append(class, payload)? {
+            growth.seal(class, self.repository.keys())?;
+        }
+        if growth.barrier_is_due(self.host.now_ns(), BARRIER_BYTES, BARRIER_NS) {
+            self.publish(growth)?;
+        }
+        Ok(())
+    }
+
+    fn begin_pack(&self, growth: &mut Growth, class: PackClass) -> Result<OpenPack> {
+        self.min_free.allow_on(self.repository.backend(), TARGET_BYTES)?;
+        self.announce(growth)?;
+        let mut salt = [0; 32];
+        self.host.fill_random(&mut salt);
+        let (keys, repository) = (self.repository.keys(), *self.repository.id());
+        OpenPack::begin(self.stage.create()?, class, Writer { keys, repository, session: self.id }, salt)
+    }
+
+    /// Says who is writing, before the first pack: whoever finds a pack of an unfinished session can tell whose it is.
+    fn announce(&self, growth: &mut Growth) -> Result<()> {
+        if growth.announced {
+            return Ok(());
+        }
+        let record = SessionRecord {
+            session: self.id,
+            host: self.host.name(),
+            pid: self.host.pid(),
+            command: self.host.command(),
+            since_ns: self.host.now_ns(),
+            extensions: Vec::new(),
+        };
+        self.stage.announce(&layout::session(&self.id), &record.encode().map_err(RepoError::Encode)?)?;
+        growth.announced = true;
+        Ok(())
+    }
+}
+
+impl BlobWrite for Session<'_> {
+    fn put(&self, blob: NewBlob<'_>) -> Result<Put> {
+        let keys = self.repository.keys();
+        let id = keys.blob_id(blob.blob_type, blob.plain);
+        if self.has(blob.blob_type, &id)? {
+            return Ok(Put { id, stored_len: None });
+        }
+        let frame = compress(blob.plain, blob.compression);
+        let payload = encoded(blob, id, frame.as_deref(), keys);
+        let mut growth = self.growth();
+        // Another thread may have stored the same bytes while this one compressed them.
+        if growth.holds(blob.blob_type, &id) {
+            return Ok(Put { id, stored_len: None });
+        }
+        self.guarded(&mut growth, |session, growth| session.append(growth, blob.class, &payload))?;
+        Ok(Put { id, stored_len: Some(u32::try_from(payload.stored.len()).unwrap_or(u32::MAX)) })
+    }
+
+    fn has(&self, blob_type: BlobType, id: &BlobId) -> Result<bool> {
+        Ok(self.known.has(blob_type, id) || self.growth().holds(blob_type, id))
+    }
+}
+
+fn encoded<'a>(
+    blob: NewBlob<'a>,
+    id: BlobId,
+    frame: Option<&'a [u8]>,
+    keys: &crate::id::HashKeys,
+) -> Payload<'a> {
+    use crate::codec::pack::Encoding;
+    let plain_len = u32::try_from(blob.plain.len()).unwrap_or(u32::MAX);
+    match frame {
+        Some(stored) => Payload {
+            blob_type: blob.blob_type,
+            id,
+            encoding: Encoding::Zstd,
+            stored,
+            plain_len,
+            check: keys.check(stored),
+        },
+        None => Payload {
+            blob_type: blob.blob_type,
+            id,
+            encoding: Encoding::Raw,
+            stored: blob.plain,
+            plain_len,
+            check: Check::from_bytes([0; Check::LEN]),
+        },
+    }
+}

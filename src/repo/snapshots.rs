@@ -1,0 +1,73 @@
+//! The records in `snapshots/`: what a repository has to give back.
+
+use crate::codec::snapshot::SnapshotRecord;
+use crate::id::SnapshotId;
+use crate::repo::error::{Damage, RepoError, Result};
+use crate::repo::layout;
+use crate::repo::named::read_named;
+use crate::repo::repository::Repository;
+
+/// A snapshot and its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its name.
+    pub id: SnapshotId,
+    /// What it says.
+    pub record: SnapshotRecord,
+}
+
+/// Every record of a repository, as far as they can be read.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Readable ones, by (source, sequence, id).
+    pub snapshots: Vec<Snapshot>,
+    /// Those that are not what their name promises.
+    pub damage: Vec<Damage>,
+    /// Names in `snapshots/`, the damaged ones included.
+    pub ids: Vec<SnapshotId>,
+}
+
+impl Listing {
+    /// Lists and reads every record. One that vanishes between listing and reading was just forgotten: the listing is taken again.
+    pub fn read(repository: &Repository) -> Result<Self> {
+        loop {
+            if let Some(listing) = Self::try_read(repository)? {
+                return Ok(listing);
+            }
+        }
+    }
+
+    fn try_read(repository: &Repository) -> Result<Option<Self>> {
+        let objects = repository.backend().list(layout::SNAPSHOTS)?;
+        let mut listing = Self { ids: layout::ids(&objects).map(|(id, _)| id).collect(), ..Self::default() };
+        for id in listing.ids.clone() {
+            match read_record(repository, id) {
+                Ok(Some(record)) => listing.snapshots.push(Snapshot { id, record }),
+                Ok(None) => return Ok(None),
+                Err(RepoError::Damaged(damage)) => listing.damage.push(damage),
+                Err(error) => return Err(error),
+            }
+        }
+        listing.snapshots.sort_by(|a, b| {
+            let key = |s: &Snapshot| (s.record.source.clone(), s.record.sequence, s.id);
+            key(a).cmp(&key(b))
+        });
+        Ok(Some(listing))
+    }
+
+    /// The snapshots of one source, oldest first.
+    pub fn of_source<'a>(&'a self, source: &'a str) -> impl DoubleEndedIterator<Item = &'a Snapshot> {
+        self.snapshots.iter().filter(move |snapshot| snapshot.record.source == source)
+    }
+
+    /// The newest snapshot of a source, by (sequence, id).
+    pub fn newest(&self, source: &str) -> Option<&Snapshot> {
+        self.of_source(source).next_back()
+    }
+}
+
+/// One record, proved by its name; `None` when no such object exists.
+fn read_record(repository: &Repository, id: SnapshotId) -> Result<Option<SnapshotRecord>> {
+    let key = layout::snapshot(&id);
+    read_named(repository.backend(), &key, repository.keys(), |keys, bytes| keys.snapshot_id(bytes) == id)
+}
