@@ -30,11 +30,9 @@ pub(super) fn encode<const LIMIT: usize, T: Serialize + Rules>(
     if let Some(rule) = value.broken_rule() {
         return Err(malformed(kind, rule));
     }
-    let mut bytes = Vec::with_capacity(256);
-    bytes.extend_from_slice(&(kind as u16).to_le_bytes());
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    let mut bytes = prefix(kind);
     let fields = bincode::serde::encode_to_vec(value, layout::<LIMIT>())
-        .map_err(|error| malformed(kind, error))?;
+        .map_err(|error| malformed(kind, error.to_string()))?;
     bytes.extend_from_slice(&fields);
     within_limit(kind, bytes.len())?;
     Ok(bytes)
@@ -48,7 +46,7 @@ pub(super) fn decode<const LIMIT: usize, T: DeserializeOwned + Rules>(
     within_limit(kind, bytes.len())?;
     let fields = strip_prefix(kind, bytes)?;
     let (value, read): (T, usize) = bincode::serde::decode_from_slice(fields, layout::<LIMIT>())
-        .map_err(|error| malformed(kind, error))?;
+        .map_err(|error| malformed(kind, error.to_string()))?;
     if read != fields.len() {
         return Err(malformed(kind, "bytes after the last field"));
     }
@@ -59,16 +57,48 @@ pub(super) fn decode<const LIMIT: usize, T: DeserializeOwned + Rules>(
     }
 }
 
-pub(super) fn malformed(kind: Kind, what: impl ToString) -> CodecError {
-    CodecError::Malformed { kind, what: what.to_string() }
+/// The first bytes of every structure of this kind.
+pub(super) fn prefix(kind: Kind) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(256);
+    bytes.extend_from_slice(&(kind as u16).to_le_bytes());
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes
 }
 
-fn within_limit(kind: Kind, len: usize) -> Result<(), CodecError> {
+/// The list that ends a structure whose other fields are laid out by hand.
+pub(super) fn encode_extensions<const LIMIT: usize>(
+    kind: Kind,
+    extensions: &[Extension],
+) -> Result<Vec<u8>, CodecError> {
+    bincode::serde::encode_to_vec(extensions, layout::<LIMIT>())
+        .map_err(|error| malformed(kind, error.to_string()))
+}
+
+/// The list that these bytes are, known to hold nothing critical.
+pub(super) fn decode_extensions<const LIMIT: usize>(
+    kind: Kind,
+    bytes: &[u8],
+) -> Result<Vec<Extension>, CodecError> {
+    let (extensions, read): (Vec<Extension>, usize) =
+        bincode::serde::decode_from_slice(bytes, layout::<LIMIT>())
+            .map_err(|error| malformed(kind, error.to_string()))?;
+    if read != bytes.len() {
+        return Err(malformed(kind, "bytes after the last field"));
+    }
+    refuse_unknown_critical(kind, &extensions)?;
+    Ok(extensions)
+}
+
+pub(super) fn malformed(kind: Kind, what: impl Into<String>) -> CodecError {
+    CodecError::Malformed { kind, what: what.into() }
+}
+
+pub(super) fn within_limit(kind: Kind, len: usize) -> Result<(), CodecError> {
     let limit = kind.limit_bytes();
     if len > limit { Err(CodecError::TooLarge { kind, len, limit }) } else { Ok(()) }
 }
 
-fn strip_prefix(kind: Kind, bytes: &[u8]) -> Result<&[u8], CodecError> {
+pub(super) fn strip_prefix(kind: Kind, bytes: &[u8]) -> Result<&[u8], CodecError> {
     let (prefix, fields) =
         bytes.split_at_checked(PREFIX_LEN).ok_or_else(|| malformed(kind, "too short"))?;
     if prefix[..2] != (kind as u16).to_le_bytes() {

@@ -27,7 +27,7 @@ pub enum DatabaseLabel {
     CrashImage,
     /// The source itself is corrupt.
     SourceCorrupt,
-    /// Not readable as SQLite (sealed, or another format).
+    /// Not readable as a database (sealed, or another format).
     Opaque,
 }
 
@@ -38,7 +38,7 @@ pub enum CaptureMethod {
     OnlineBackup,
     /// The same, of a database at rest without side files, opened immutable.
     Immutable,
-    /// Files copied privately, then recovered by SQLite.
+    /// Files copied privately, then recovered by `SQLite`.
     PrivateRecovery,
     /// Plain copy of the file's bytes.
     RawCopy,

@@ -1,10 +1,32 @@
 //! Packs: header, payloads, trailer, footer.
+//!
+//! Here live the structures around the payloads and the rules that they keep with
+//! each other. Not here: compressing and checking payloads (`repo`).
+//!
+//! Invariant: a decoded trailer describes payloads that follow each other without
+//! a gap, and [`Trailer::fits`] proves that they fill the pack exactly. Every byte
+//! of a pack thus belongs to something that is checked.
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec::envelope::{Rules, durable};
 use crate::codec::{Extension, Kind};
-use crate::id::{BlobId, BlobType, Check, RepositoryId, SessionId};
+use crate::id::{RepositoryId, SessionId};
+
+mod footer;
+mod trailer;
+
+pub use footer::Footer;
+pub use trailer::{Trailer, TrailerEntry};
+
+/// The longest plaintext of a blob, in bytes. A reader never makes room for more.
+pub const MAX_BLOB_BYTES: u32 = 16 * 1024 * 1024;
+
+/// The longest payload, in bytes: a blob that does not compress, in a frame, sealed.
+pub const MAX_STORED_BYTES: u32 = MAX_BLOB_BYTES + 64 * 1024;
+
+/// The most blobs in one pack; a writer closes a pack that reaches it.
+pub const MAX_PACK_ENTRIES: usize = 65_536;
 
 /// What kind of blobs a pack holds. Packs hold one class, so that those read or dying together lie together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,7 +49,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The code in an index segment.
+    /// The code in trailers and index segments.
     pub const fn code(self) -> u8 {
         match self {
             Self::Raw => 0,
@@ -45,6 +67,22 @@ impl Encoding {
     }
 }
 
+/// What is impossible about a payload, if something is.
+pub(super) fn payload_fault(
+    encoding: Encoding,
+    stored_len: u32,
+    plain_len: u32,
+) -> Option<&'static str> {
+    if stored_len == 0 || plain_len == 0 {
+        return Some("an empty blob");
+    }
+    if plain_len > MAX_BLOB_BYTES || stored_len > MAX_STORED_BYTES {
+        return Some("a blob longer than any may be");
+    }
+    (encoding == Encoding::Raw && stored_len != plain_len)
+        .then_some("a raw payload that is not as long as its plaintext")
+}
+
 /// The first bytes of a pack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
@@ -60,53 +98,6 @@ pub struct Header {
     pub extensions: Vec<Extension>,
 }
 
-/// One blob of a pack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrailerEntry {
-    /// Its type.
-    pub blob_type: BlobType,
-    /// Its id.
-    pub id: BlobId,
-    /// How its payload is encoded.
-    pub encoding: Encoding,
-    /// Where the payload begins, from the start of the pack.
-    pub offset: u64,
-    /// Length of the payload in bytes.
-    pub stored_len: u32,
-    /// Length of the plaintext in bytes.
-    pub plain_len: u32,
-    /// Checksum of the payload as stored. Zero for a raw payload, which its id covers.
-    pub check: Check,
-}
-
-/// The directory of a pack, in the order of the payloads, which touch each other without gaps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trailer {
-    /// One entry a blob, in ascending order of offset.
-    pub entries: Vec<TrailerEntry>,
-    /// What later versions added.
-    pub extensions: Vec<Extension>,
-}
-
-/// The last [`Footer::LEN`] bytes of a pack.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Footer {
-    /// Length of the trailer, which lies directly before the footer.
-    pub trailer_len: u32,
-    /// Length of the header, at the start of the pack.
-    pub header_len: u32,
-    /// Checksum of the header as stored.
-    pub header_check: Check,
-}
-
-impl Footer {
-    /// Length in bytes: magic (8), version (u16), reserved (u16, zero), trailer length, header length, header check.
-    pub const LEN: usize = 36;
-
-    /// Begins a footer.
-    pub const MAGIC: [u8; 8] = *b"LARDPACK";
-}
-
 durable!(Header, Kind::PackHeader);
 
 impl Rules for Header {
@@ -118,6 +109,3 @@ impl Rules for Header {
         &self.extensions
     }
 }
-
-/// Bytes of one entry of a trailer: type, encoding, id, offset, stored and plain length, check.
-const ENTRY_LEN: usize = 1 + 1 + 32 + 8 + 4 + 4 + 16;
