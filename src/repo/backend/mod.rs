@@ -162,7 +162,8 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// A private area in which objects grow until a barrier names them. `name` is unique to the writer.
     fn stage(&self, name: &str) -> Result<Box<dyn Stage>>;
 
-    /// Removes what a dead writer left in its stage; leaves a living writer's alone. Returns false when it lives.
+    /// Removes all that is left of a stage. The caller knows that its writer is dead (its session's lock is free): this asks nobody.
+    /// Returns whether anything was there.
     fn sweep_stage(&self, name: &str) -> Result<bool>;
 
     /// Takes a lock without waiting; `None` when someone else holds it.
@@ -192,7 +193,9 @@ pub trait Upload: Send {
     }
 }
 
-/// One writer's staging area. After any failed operation it is poisoned: every later one fails.
+/// One writer's staging area. After any failed operation it is poisoned: every later one fails. (A taken name, when an object is
+/// finished or announced, is an answer and poisons nothing; one that another writer takes before the barrier does, unless it holds
+/// the same bytes.)
 ///
 /// Dropping it removes what was not published; what was published stays.
 pub trait Stage: Send + Sync {

@@ -18,6 +18,8 @@ use std::fmt;
 use std::io;
 use std::ops::Deref;
 
+use rustix::io::Errno;
+
 pub mod real;
 
 /// Result of a disk operation.
@@ -27,7 +29,7 @@ pub type Result<T> = std::result::Result<T, DiskError>;
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {path:?}: {source}")]
 pub struct DiskError {
-    /// What was attempted, as a verb.
+    /// What was attempted, as a verb; `link`, `make private`, `lock` and `map` decide how some errors are read.
     pub operation: &'static str,
     /// The path, relative to the disk's root.
     pub path: String,
@@ -64,6 +66,9 @@ impl DiskError {
 
     /// What a caller may branch on.
     pub fn kind(&self) -> DiskErrorKind {
+        if self.is_refusal() {
+            return DiskErrorKind::Unsupported;
+        }
         match self.source.kind() {
             io::ErrorKind::NotFound => DiskErrorKind::NotFound,
             io::ErrorKind::AlreadyExists => DiskErrorKind::AlreadyExists,
@@ -73,6 +78,19 @@ impl DiskError {
             io::ErrorKind::PermissionDenied => DiskErrorKind::PermissionDenied,
             io::ErrorKind::UnexpectedEof => DiskErrorKind::ShortRead,
             _ => DiskErrorKind::Other,
+        }
+    }
+
+    /// The ways to say "not offered" that the standard library files under something else, or nothing.
+    fn is_refusal(&self) -> bool {
+        match self.source.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::OPNOTSUPP | Errno::NOTTY | Errno::NOSYS) => true,
+            // FAT and exFAT know neither links nor modes, and say that it is not permitted.
+            Some(Errno::PERM) => matches!(self.operation, "link" | "make private"),
+            // An NFS mount without its lock daemon.
+            Some(Errno::NOLCK) => self.operation == "lock",
+            Some(Errno::NODEV) => self.operation == "map",
+            _ => false,
         }
     }
 }

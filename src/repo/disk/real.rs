@@ -1,1 +1,0 @@
-//! The repository on a real file system.
