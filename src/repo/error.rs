@@ -4,6 +4,7 @@
 //! must never look like an unreadable file.
 
 use crate::codec::CodecError;
+use crate::codec::index::BuildError;
 use crate::id::{BlobId, BlobType, PackId};
 use crate::repo::backend::BackendError;
 
@@ -96,6 +97,9 @@ pub enum RepoError {
     /// A structure could not be written.
     #[error(transparent)]
     Encode(CodecError),
+    /// An index segment could not be made from what it should hold.
+    #[error("making an index segment: {0}")]
+    Index(BuildError),
     /// The storage failed.
     #[error(transparent)]
     Backend(#[from] BackendError),

@@ -62,7 +62,7 @@ impl Listing {
 
     /// The newest snapshot of a source, by (sequence, id).
     pub fn newest(&self, source: &str) -> Option<&Snapshot> {
-        self.of_source(source).next_back()
+        self.snapshots.iter().rfind(|snapshot| snapshot.record.source == source)
     }
 }
 

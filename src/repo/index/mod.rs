@@ -7,6 +7,7 @@
 //! Invariant: the index only ever proposes places; a blob is proved by its id
 //! when it is read. Losing every segment loses no data.
 
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 use crate::codec::index::{Place, SegmentView};
@@ -21,12 +22,23 @@ pub mod write;
 
 use salvage::Salvage;
 
+/// The bytes of a mapped object, as the codec wants them.
+pub struct MappedBytes(Mapped);
+
+impl Deref for MappedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// One mapped segment.
 pub struct Segment {
     /// Its name.
     pub id: SegmentId,
     /// Its tables.
-    pub view: SegmentView<Mapped>,
+    pub view: SegmentView<MappedBytes>,
     /// Length in bytes.
     pub len: u64,
 }
@@ -130,7 +142,7 @@ pub fn open_segment(backend: &dyn Backend, keys: &HashKeys, id: SegmentId, len: 
         Err(BackendError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(segment_damage(&id, error.to_string()).into()),
     };
-    match SegmentView::open(bytes, keys) {
+    match SegmentView::open(MappedBytes(bytes), keys) {
         Ok(view) => Ok(Some(Segment { id, view, len })),
         Err(error) if error.is_too_new() => Err(RepoError::Unsupported { what: error.to_string() }),
         Err(error) => Err(segment_damage(&id, error.to_string()).into()),

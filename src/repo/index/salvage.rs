@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::codec::index::Place;
-use crate::codec::pack::TrailerEntry;
 use crate::id::{BlobId, BlobType, HashKeys, PackId, RepositoryId};
 use crate::repo::backend::Backend;
 use crate::repo::error::{RepoError, Result};
@@ -24,7 +23,7 @@ impl Salvage {
             match directory(backend, keys, repository, (&pack, info.len)) {
                 Ok(found) => {
                     for entry in found.entries {
-                        places.entry((entry.blob_type, entry.id)).or_default().push(place_of(pack, &entry));
+                        places.entry((entry.blob_type, entry.id)).or_default().push(Place::of_entry(pack, &entry));
                     }
                 }
                 Err(RepoError::Damaged(_)) => {}
@@ -37,17 +36,5 @@ impl Salvage {
     /// The places of a blob.
     pub fn places(&self, blob_type: BlobType, id: &BlobId) -> Vec<Place> {
         self.places.get(&(blob_type, *id)).cloned().unwrap_or_default()
-    }
-}
-
-/// Where an entry of a pack's directory is.
-pub fn place_of(pack: PackId, entry: &TrailerEntry) -> Place {
-    Place {
-        pack,
-        offset: entry.offset,
-        stored_len: entry.stored_len,
-        plain_len: entry.plain_len,
-        blob_type: entry.blob_type,
-        encoding: entry.encoding,
     }
 }

@@ -1,9 +1,9 @@
 //! Making segments: from what a session wrote, and from other segments.
 
-use crate::codec::index::{Place, SegmentBuilder};
+use crate::codec::index::{BuildError, Place, SegmentBuilder};
 use crate::id::{BlobId, HashKeys, PackId, RepositoryId, SegmentId};
 use crate::repo::backend::{Backend, Stage};
-use crate::repo::error::{Damage, RepoError, Result};
+use crate::repo::error::{RepoError, Result};
 use crate::repo::index::{Segment, open_segment, segment_damage};
 use crate::repo::layout;
 
@@ -23,16 +23,16 @@ pub fn stage_segment(
 ) -> Result<(SegmentId, u64)> {
     let mut builder = SegmentBuilder::new(*repository);
     for (pack, len) in packs {
-        builder.add_pack(*pack, *len);
+        builder.add_pack(*pack, *len).map_err(unbuildable)?;
     }
     for (id, place) in places {
-        builder.add(&id, place);
+        builder.add(&id, &place).map_err(unbuildable)?;
     }
     publish(stage, keys, builder)
 }
 
 fn publish(stage: &dyn Stage, keys: &HashKeys, builder: SegmentBuilder) -> Result<(SegmentId, u64)> {
-    let bytes = builder.finish(keys).map_err(RepoError::Encode)?;
+    let bytes = builder.finish(keys);
     let id = keys.segment_id(&bytes);
     stage.put(&layout::segment(&id), &bytes)?;
     Ok((id, bytes.len() as u64))
@@ -65,17 +65,22 @@ pub fn merge(
     Ok(merged)
 }
 
-fn absorb(builder: &mut SegmentBuilder, segment: &Segment) -> std::result::Result<(), Damage> {
+fn absorb(builder: &mut SegmentBuilder, segment: &Segment) -> Result<()> {
     let damaged = |error: &dyn std::fmt::Display| segment_damage(&segment.id, error.to_string());
     for pack in segment.view.packs() {
         let (pack, len) = pack.map_err(|error| damaged(&error))?;
-        builder.add_pack(pack, len);
+        builder.add_pack(pack, len).map_err(unbuildable)?;
     }
     for entry in segment.view.iter() {
         let (key, place) = entry.map_err(|error| damaged(&error))?;
-        builder.add_keyed(key, place);
+        builder.add_key(key, &place).map_err(unbuildable)?;
     }
     Ok(())
+}
+
+/// Segments disagree, or are too large for one: whatever it is, nothing may be replaced.
+fn unbuildable(error: BuildError) -> RepoError {
+    RepoError::Index(error)
 }
 
 /// Which of these lengths to merge, so that few and geometrically growing segments remain: the longest run of smallest ones in

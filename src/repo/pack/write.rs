@@ -93,7 +93,7 @@ impl OpenPack {
             header_len: length_u32(self.header.len()),
             header_check: keys.check(&self.header),
         };
-        tail.extend_from_slice(&footer.to_bytes());
+        tail.extend_from_slice(&footer.encode().map_err(RepoError::Encode)?);
         self.upload.append(&tail)?;
         let id = keys.pack_id(&tail);
         let len = self.upload.len();

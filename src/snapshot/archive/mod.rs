@@ -1,0 +1,177 @@
+//! Archiving: from a walked source to a manifest, storing what is new on the way.
+//!
+//! Three acts. The bulk pass walks the source, takes over what is unchanged and
+//! reads the rest in parallel; its entries go into a draft. Then the databases
+//! are captured. Then draft and databases become the manifest. Databases come
+//! after the files because files only get more: what a captured row refers to
+//! was written before.
+//!
+//! Invariant: an entry of the manifest names only blobs that the repository has
+//! or has just been given. A source error becomes a finding and never stops the
+//! run; a repository error stops it and never becomes a finding.
+
+use std::collections::BTreeMap;
+
+use crate::chunker::params::Params;
+use crate::codec::manifest::{Entry, EntryKey};
+use crate::codec::snapshot::{Counts, DatabaseRecord};
+use crate::id::BlobId;
+use crate::observe::Observer;
+use crate::repo::blobs::{BlobRead, BlobWrite};
+use crate::repo::error::RepoError;
+use crate::snapshot::error::SnapshotError;
+use crate::snapshot::manifest::build::ManifestBuilder;
+use crate::snapshot::source::error::SourceError;
+use crate::snapshot::source::walk::{Source, WalkOptions};
+
+mod draft;
+mod file;
+mod late;
+mod previous;
+mod scan;
+mod tally;
+
+pub mod capture;
+
+use capture::Capture;
+use tally::Tally;
+
+/// Why a source could not be archived at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The source as a whole cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The repository failed.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The draft of the manifest could not be kept in the spool directory.
+    #[error("spool: {0}")]
+    Spool(std::io::Error),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl From<RepoError> for ArchiveError {
+    fn from(error: RepoError) -> Self {
+        Self::Snapshot(error.into())
+    }
+}
+
+/// The snapshot that this one is compared with.
+#[derive(Clone, Copy)]
+pub struct Parent<'a> {
+    /// Reads its manifest.
+    pub blobs: &'a dyn BlobRead,
+    /// The root of its manifest.
+    pub manifest: BlobId,
+    /// When it began, nanoseconds since 1970.
+    pub began_ns: i64,
+    /// Its databases.
+    pub databases: &'a [DatabaseRecord],
+}
+
+/// What to archive, and how.
+pub struct Request<'a> {
+    /// The open roots, in the order of their numbers.
+    pub sources: &'a [Source],
+    /// What to leave out.
+    pub walk: WalkOptions<'a>,
+    /// How files are cut.
+    pub cut: Params,
+    /// Threads that read files.
+    pub workers: usize,
+    /// Nanoseconds since 1970.
+    pub clock: &'a (dyn Fn() -> i64 + Sync),
+    /// Where the draft is kept; never inside a repository.
+    pub spool_dir: &'a std::path::Path,
+    /// The snapshot before.
+    pub parent: Option<Parent<'a>>,
+    /// Captures databases.
+    pub capture: &'a dyn Capture,
+}
+
+/// Something about the source that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFinding {
+    /// Where.
+    pub key: EntryKey,
+    /// What is the matter.
+    pub message: String,
+}
+
+/// A source that was archived.
+#[derive(Debug)]
+pub struct Archived {
+    /// The root of the manifest.
+    pub manifest: BlobId,
+    /// What is in it. The bytes that it added are the session's to count.
+    pub counts: Counts,
+    /// The databases in it.
+    pub databases: Vec<DatabaseRecord>,
+    /// What makes it less than clean.
+    pub findings: Vec<SourceFinding>,
+    /// What is only worth a word: directories that were not entered, files that came and went.
+    pub notices: Vec<SourceFinding>,
+    /// The previous manifest could not be read to its end; everything after that point was read again.
+    pub parent_damage: Option<RepoError>,
+}
+
+/// Archives a source into an open session.
+pub fn archive(
+    request: &Request<'_>,
+    blobs: &dyn BlobWrite,
+    observer: &dyn Observer,
+) -> Result<Archived, ArchiveError> {
+    let mut tally = Tally::default();
+    let scanned = scan::scan(request, blobs, observer, &mut tally)?;
+    let late = late::capture_all(request, blobs, observer, &scanned.late, &mut tally)?;
+    let manifest = assemble(scanned.draft, late.entries, blobs, &mut tally)?;
+    Ok(Archived {
+        manifest,
+        counts: tally.counts,
+        databases: late.databases,
+        findings: tally.findings,
+        notices: tally.notices,
+        parent_damage: scanned.parent_damage,
+    })
+}
+
+/// Merges the draft with what came late, in the order of keys.
+fn assemble(
+    draft: draft::Draft,
+    mut late: BTreeMap<EntryKey, Entry>,
+    blobs: &dyn BlobWrite,
+    tally: &mut Tally,
+) -> Result<BlobId, ArchiveError> {
+    let mut builder = ManifestBuilder::new(blobs);
+    for entry in draft.into_entries().map_err(ArchiveError::Spool)? {
+        let entry = entry.map_err(ArchiveError::Spool)?;
+        let later = late.split_off(&entry.key);
+        for (_, before) in std::mem::replace(&mut late, later) {
+            push(&mut builder, before, tally)?;
+        }
+        push(&mut builder, entry, tally)?;
+    }
+    for (_, after) in late {
+        push(&mut builder, after, tally)?;
+    }
+    Ok(builder.finish()?.root)
+}
+
+/// Adds an entry; one that a manifest cannot hold is left out and named.
+fn push(
+    builder: &mut ManifestBuilder<'_, dyn BlobWrite + '_>,
+    entry: Entry,
+    tally: &mut Tally,
+) -> Result<(), ArchiveError> {
+    let key = entry.key.clone();
+    let counted = tally::Counted::of(&entry);
+    match builder.push(entry) {
+        Ok(()) => tally.count(counted),
+        Err(SnapshotError::Repo(error)) => return Err(error.into()),
+        Err(error) => tally.finding(key, format!("{error}; not saved")),
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Counting what a snapshot holds, and collecting what is to be said about it.
+
+use crate::codec::manifest::{Entry, EntryKey, EntryKind};
+use crate::codec::snapshot::Counts;
+use crate::snapshot::archive::SourceFinding;
+use crate::snapshot::source::error::Problem;
+
+/// Counts and findings of one run.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) counts: Counts,
+    pub(super) findings: Vec<SourceFinding>,
+    pub(super) notices: Vec<SourceFinding>,
+}
+
+/// What an entry adds to the counts.
+#[derive(Clone, Copy)]
+pub(super) enum Counted {
+    File(u64),
+    Directory,
+    Other,
+}
+
+impl Counted {
+    pub(super) fn of(entry: &Entry) -> Self {
+        match &entry.kind {
+            EntryKind::File(file) => Self::File(file.size),
+            EntryKind::Directory => Self::Directory,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn count(&mut self, counted: Counted) {
+        match counted {
+            Counted::File(bytes) => {
+                self.counts.files += 1;
+                self.counts.bytes = self.counts.bytes.saturating_add(bytes);
+            }
+            Counted::Directory => self.counts.dirs += 1,
+            Counted::Other => self.counts.others += 1,
+        }
+    }
+
+    pub(super) fn finding(&mut self, key: EntryKey, message: impl Into<String>) {
+        self.findings.push(SourceFinding { key, message: message.into() });
+    }
+
+    pub(super) fn notice(&mut self, key: EntryKey, message: impl Into<String>) {
+        self.notices.push(SourceFinding { key, message: message.into() });
+    }
+
+    /// What happens on every live directory is a notice; the rest is a finding.
+    pub(super) fn problem(&mut self, key: EntryKey, problem: &Problem) {
+        if problem.is_ordinary() { self.notice(key, problem.to_string()) } else { self.finding(key, problem.to_string()) }
+    }
+}
