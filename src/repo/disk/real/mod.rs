@@ -217,10 +217,10 @@ impl Disk for RealDisk {
             .map_err(|errno| failed(OPERATION, path, errno))?;
         // Some file systems accept chmod and keep the mode that they were mounted with.
         let after = Mode::from_raw_mode(self.stat_at(OPERATION, path)?.st_mode);
-        match after.intersects(Mode::RWXG | Mode::RWXO) {
-            true => Err(failed(OPERATION, path, Errno::OPNOTSUPP)),
-            false => Ok(()),
+        if after.intersects(Mode::RWXG | Mode::RWXO) {
+            return Err(failed(OPERATION, path, Errno::OPNOTSUPP));
         }
+        Ok(())
     }
 
     fn lock(&self, path: &str, mode: LockMode) -> Result<Option<Box<dyn LockGuard>>> {
@@ -295,18 +295,12 @@ fn relative<'a>(operation: &'static str, path: &'a str) -> Result<&'a str> {
     }
 }
 
-#[expect(
-    clippy::unnecessary_fallible_conversions,
-    clippy::useless_conversion,
-    reason = "the widths differ by platform"
-)]
 fn narrow(stat: &rustix::fs::Stat) -> Stat {
-    let seconds = i64::try_from(stat.st_mtime).unwrap_or(0);
     let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
     Stat {
         len: u64::try_from(stat.st_size).unwrap_or(0),
         is_dir: FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
-        modified_ns: seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds),
+        modified_ns: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(nanoseconds),
     }
 }
 

@@ -10,10 +10,12 @@ use std::io;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::repo::backend::{
-    Backend, BackendError, Key, ObjectInfo, Refusal, Result, Stage, Upload,
-};
+use crate::repo::backend::{Backend, BackendError, Key, ObjectInfo, Refusal, Result, Stage};
 use crate::repo::disk::{Bytes, DiskError, LockGuard, LockMode, Mapped, Space};
+
+use stage::MemoryStage;
+
+mod stage;
 
 const STAGES: &str = "tmp";
 
@@ -77,19 +79,17 @@ impl Store {
     /// As on a disk, an object needs its directory.
     fn require_directory(&self, key: &Key) -> Result<()> {
         let directory = key.directory();
-        match directory.is_empty() || self.directories.contains(directory) {
-            true => Ok(()),
-            false => {
-                Err(DiskError::new("create", key.as_str(), io::ErrorKind::NotFound.into()).into())
-            }
+        if directory.is_empty() || self.directories.contains(directory) {
+            return Ok(());
         }
+        Err(DiskError::new("create", key.as_str(), io::ErrorKind::NotFound.into()).into())
     }
 
     fn require_free(&self, key: &Key) -> Result<()> {
-        match self.objects.contains_key(key.as_str()) || self.directories.contains(key.as_str()) {
-            true => Err(taken(key)),
-            false => Ok(()),
+        if self.objects.contains_key(key.as_str()) || self.directories.contains(key.as_str()) {
+            return Err(taken(key));
         }
+        Ok(())
     }
 
     fn insert(&mut self, key: &Key, bytes: Arc<[u8]>) -> Result<()> {
@@ -203,25 +203,23 @@ impl Backend for MemoryBackend {
     }
 
     fn sync(&self, directory: &str) -> Result<()> {
-        match directory.is_empty() || self.store().directories.contains(directory) {
-            true => Ok(()),
-            false => {
-                Err(DiskError::new("sync directory", directory, io::ErrorKind::NotFound.into())
-                    .into())
-            }
+        if directory.is_empty() || self.store().directories.contains(directory) {
+            return Ok(());
         }
+        Err(DiskError::new("sync directory", directory, io::ErrorKind::NotFound.into()).into())
     }
 
     fn create_directories(&self, directories: &[&str]) -> Result<()> {
         let mut store = self.store();
-        directories.iter().for_each(|directory| store.create_path(directory));
+        for directory in directories {
+            store.create_path(directory);
+        }
         Ok(())
     }
 
     fn stage(&self, name: &str) -> Result<Box<dyn Stage>> {
         let directory = stage_directory(name)?;
-        let area = Area { store: Arc::clone(&self.store), directory, state: Mutex::default() };
-        Ok(Box::new(MemoryStage(Arc::new(area))))
+        Ok(Box::new(MemoryStage::new(Arc::clone(&self.store), directory)))
     }
 
     fn sweep_stage(&self, name: &str) -> Result<bool> {
@@ -271,100 +269,6 @@ impl LockGuard for Held {}
 impl Drop for Held {
     fn drop(&mut self) {
         self.store.get().release(&self.path, self.mode);
-    }
-}
-
-struct MemoryStage(Arc<Area>);
-
-struct Area {
-    store: Arc<Shared>,
-    directory: String,
-    state: Mutex<StageState>,
-}
-
-#[derive(Default)]
-struct StageState {
-    finished: BTreeMap<Key, Arc<[u8]>>,
-    markers: Vec<Held>,
-    failed: bool,
-}
-
-impl Area {
-    fn state(&self) -> Result<MutexGuard<'_, StageState>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.failed { Err(BackendError::Poisoned) } else { Ok(state) }
-    }
-}
-
-impl Stage for MemoryStage {
-    fn create(&self) -> Result<Box<dyn Upload>> {
-        drop(self.0.state()?);
-        let mut store = self.0.store.get();
-        store.create_path(STAGES);
-        store.directories.insert(self.0.directory.clone());
-        Ok(Box::new(MemoryUpload { area: Arc::clone(&self.0), bytes: Vec::new() }))
-    }
-
-    fn barrier(&self) -> Result<()> {
-        let mut state = self.0.state()?;
-        let mut store = self.0.store.get();
-        while let Some((key, bytes)) = state.finished.pop_first() {
-            let published = match store.objects.get(key.as_str()) {
-                Some(other) if other.bytes == bytes => Ok(()),
-                Some(_) => Err(taken(&key)),
-                None => store.insert(&key, bytes),
-            };
-            published.inspect_err(|_| state.failed = true)?;
-        }
-        Ok(())
-    }
-
-    fn announce(&self, key: &Key, bytes: &[u8]) -> Result<()> {
-        let mut state = self.0.state()?;
-        let mut store = self.0.store.get();
-        store.require_free(key)?;
-        store.insert(key, bytes.into()).inspect_err(|_| state.failed = true)?;
-        store.acquire(key, LockMode::Exclusive);
-        let held = Held {
-            store: Arc::clone(&self.0.store),
-            path: key.to_string(),
-            mode: LockMode::Exclusive,
-        };
-        state.markers.push(held);
-        Ok(())
-    }
-}
-
-impl Drop for Area {
-    fn drop(&mut self) {
-        self.store.get().directories.remove(&self.directory);
-    }
-}
-
-struct MemoryUpload {
-    area: Arc<Area>,
-    bytes: Vec<u8>,
-}
-
-impl Upload for MemoryUpload {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        drop(self.area.state()?);
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>, key: &Key) -> Result<()> {
-        let mut state = self.area.state()?;
-        self.area.store.get().require_free(key)?;
-        if state.finished.contains_key(key) {
-            return Err(taken(key));
-        }
-        state.finished.insert(key.clone(), self.bytes.into());
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.bytes.len() as u64
     }
 }
 
