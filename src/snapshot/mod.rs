@@ -1,3 +1,12 @@
 //! What a snapshot means: walking the source, manifests, archiving, restoring.
 //!
 //! Not here: packs, index, backends (`repo`), and anything printed.
+//!
+//! Invariant: equal entries make equal manifests, whatever was there before,
+//! and nothing that is read back is believed before it was checked.
+
+pub mod content;
+pub mod error;
+pub mod manifest;
+mod structure;
+mod tower;
