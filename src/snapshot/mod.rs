@@ -1,3 +1,6 @@
 //! What a snapshot means: walking the source, manifests, archiving, restoring.
 //!
 //! Not here: packs, index, backends (`repo`), and anything printed.
+
+pub mod beneath;
+pub mod source;
