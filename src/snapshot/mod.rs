@@ -5,8 +5,15 @@
 //! Invariant: equal entries make equal manifests, whatever was there before,
 //! and nothing that is read back is believed before it was checked.
 
-pub mod content;
 pub mod error;
-pub mod manifest;
+
 mod structure;
 mod tower;
+
+pub mod content;
+pub mod manifest;
+
+pub mod beneath;
+pub mod source;
+
+pub mod archive;
