@@ -1,6 +1,6 @@
 //! Storing the bytes of one file.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -41,9 +41,19 @@ pub(super) enum Stored {
     Special,
 }
 
+impl Stored {
+    /// The content; that of a special file is empty, and nobody asks for it.
+    pub(super) fn into_content(self) -> Content {
+        match self {
+            Self::Content(content) => content,
+            Self::Special => Content::Inline(Vec::new()),
+        }
+    }
+}
+
 /// Reads a file to its end and stores what is new of it, unless its head says that it is something else.
 pub(super) fn store_file(
-    bytes: &mut (impl Read + ?Sized),
+    bytes: &mut impl Read,
     len: u64,
     cut: &Params,
     blobs: &dyn BlobWrite,
@@ -90,9 +100,4 @@ fn store_batch(
         [one] => Ok(vec![store(one)?]),
         many => many.par_iter().map(store).collect(),
     }
-}
-
-/// Reads exactly to the end, for readers whose bytes are only of interest as a whole.
-pub(super) fn drain(bytes: &mut impl Read) -> io::Result<u64> {
-    io::copy(bytes, &mut io::sink())
 }

@@ -43,6 +43,20 @@ impl Tally {
         }
     }
 
+    /// Counts a file that was read as new or changed against the parent's entry of the same path.
+    pub(super) fn compare(&mut self, previous: Option<&Entry>, entry: &Entry) {
+        match previous.map(|previous| (&previous.kind, previous)) {
+            Some((EntryKind::File(before), previous)) => {
+                let EntryKind::File(file) = &entry.kind else { return };
+                let same_bytes = (before.size, &before.content) == (file.size, &file.content);
+                if !same_bytes || !same_metadata(previous, entry) {
+                    self.counts.changed_files += 1;
+                }
+            }
+            _ => self.counts.new_files += 1,
+        }
+    }
+
     pub(super) fn finding(&mut self, key: EntryKey, message: impl Into<String>) {
         self.findings.push(SourceFinding { key, message: message.into() });
     }
@@ -55,4 +69,9 @@ impl Tally {
     pub(super) fn problem(&mut self, key: EntryKey, problem: &Problem) {
         if problem.is_ordinary() { self.notice(key, problem.to_string()) } else { self.finding(key, problem.to_string()) }
     }
+}
+
+/// What a person would call unchanged: another inode or another time of reading is no change.
+fn same_metadata(a: &Entry, b: &Entry) -> bool {
+    (a.mode, a.uid, a.gid, a.mtime, &a.xattrs) == (b.mode, b.uid, b.gid, b.mtime, &b.xattrs)
 }

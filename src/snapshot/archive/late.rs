@@ -1,0 +1,256 @@
+//! The second act: databases are captured, and files beside them are left out where the capture has read them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::chunker::pages::{DEFAULT_GROUP_BYTES, PageGroup, PageGroups};
+use crate::codec::content::{ChunkRef, Content};
+use crate::codec::manifest::{Entry, EntryKey, EntryKind, FileEntry, Origin};
+use crate::codec::pack::PackClass;
+use crate::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord};
+use crate::id::BlobType;
+use crate::observe::{Observer, Phase, Total};
+use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
+use crate::snapshot::archive::capture::CapturedDatabase;
+use crate::snapshot::archive::file::{Scratch, Stored, store_file};
+use crate::snapshot::archive::scan::{Late, LateDatabase, Read, SideFile, absolute, read, source_of};
+use crate::snapshot::archive::tally::Tally;
+use crate::snapshot::archive::{ArchiveError, Request};
+use crate::snapshot::content::write::ContentWriter;
+use crate::sqlite::identity::{observe, settled_before};
+
+/// Groups that are read and stored side by side.
+const GROUPS_AT_ONCE: usize = 4;
+
+/// What came after the bulk pass.
+#[derive(Default)]
+pub(super) struct LateEntries {
+    /// Entries of databases and of the files beside them that are not part of a capture.
+    pub(super) entries: BTreeMap<EntryKey, Entry>,
+    /// In the order of the manifest.
+    pub(super) databases: Vec<DatabaseRecord>,
+}
+
+/// Captures every database of the bulk pass.
+pub(super) fn capture_all(
+    request: &Request<'_>,
+    blobs: &dyn BlobWrite,
+    observer: &dyn Observer,
+    late: &Late,
+    tally: &mut Tally,
+) -> Result<LateEntries, ArchiveError> {
+    let mut act = Act { request, blobs, tally, complete: BTreeSet::new(), done: LateEntries::default() };
+    if !late.databases.is_empty() {
+        let bytes = late.databases.iter().map(|database| database.item.stat.size).sum();
+        let items = late.databases.len() as u64;
+        observer.begin(Phase::Databases, Some(Total { items, bytes, estimated: false }));
+    }
+    for database in &late.databases {
+        if observer.cancelled() {
+            return Err(ArchiveError::Cancelled);
+        }
+        act.database(database)?;
+        observer.advance(1, database.item.stat.size);
+    }
+    for file in &late.side_files {
+        act.side_file(file)?;
+    }
+    act.done.databases.sort_by(|a, b| (a.root, &a.path).cmp(&(b.root, &b.path)));
+    Ok(act.done)
+}
+
+struct Act<'a, 'r> {
+    request: &'a Request<'r>,
+    blobs: &'a dyn BlobWrite,
+    tally: &'a mut Tally,
+    /// Databases whose captured bytes need no file beside them.
+    complete: BTreeSet<EntryKey>,
+    done: LateEntries,
+}
+
+impl Act<'_, '_> {
+    fn database(&mut self, database: &LateDatabase) -> Result<(), ArchiveError> {
+        if let Some((content, record)) = self.same_as_before(database)? {
+            return self.keep(database, content, record, true);
+        }
+        let source = source_of(self.request, &database.item.key)?;
+        let path = absolute(source, &database.item.key);
+        let captured = match self.request.capture.capture(&path) {
+            Ok(captured) => captured,
+            Err(reason) => {
+                self.tally.finding(database.item.key.clone(), format!("database not captured: {reason}"));
+                return Ok(());
+            }
+        };
+        let content = self.store(&captured)?;
+        let record = record_of(&database.item.key, &captured);
+        self.report(&database.item.key, &record);
+        self.keep(database, content, record, captured.is_complete())
+    }
+
+    /// The parent's bytes, when neither the database nor its log has changed since they were captured.
+    fn same_as_before(&self, database: &LateDatabase) -> Result<Option<(Content, DatabaseRecord)>, ArchiveError> {
+        let key = &database.item.key;
+        let (Some(parent), Some(entry)) = (self.request.parent, &database.previous) else { return Ok(None) };
+        let before = parent.databases.iter().find(|record| record.root == key.root && record.path == key.path);
+        let path = absolute(source_of(self.request, key)?, key);
+        let (Some(record), EntryKind::File(file), Ok(now)) = (before, &entry.kind, observe(&path)) else {
+            return Ok(None);
+        };
+        let same = record.label == DatabaseLabel::Committed
+            && record.identity.as_ref() == Some(&now)
+            && settled_before(&now, record.captured_at_ns);
+        Ok(same.then(|| (file.content.clone(), record.clone())))
+    }
+
+    fn keep(
+        &mut self,
+        database: &LateDatabase,
+        content: Content,
+        record: DatabaseRecord,
+        complete: bool,
+    ) -> Result<(), ArchiveError> {
+        let item = &database.item;
+        let file = FileEntry {
+            size: record.len,
+            content,
+            sparse: None,
+            origin: Origin::Database,
+            read_at_ns: record.captured_at_ns,
+        };
+        match source_of(self.request, &item.key)?.describe_file(item, file) {
+            Ok(described) => {
+                self.tally.compare(database.previous.as_ref(), &described.entry);
+                self.done.entries.insert(item.key.clone(), described.entry);
+                self.done.databases.push(record);
+                if complete {
+                    self.complete.insert(item.key.clone());
+                }
+            }
+            Err(problem) => self.tally.finding(item.key.clone(), problem.to_string()),
+        }
+        Ok(())
+    }
+
+    fn store(&self, captured: &CapturedDatabase) -> Result<Content, ArchiveError> {
+        match page_groups(captured) {
+            Some(groups) => self.store_groups(&captured.file, &groups),
+            None => self.store_plainly(captured),
+        }
+    }
+
+    fn store_groups(&self, file: &File, groups: &[PageGroup]) -> Result<Content, ArchiveError> {
+        let mut content = ContentWriter::new(self.blobs);
+        for batch in groups.chunks(GROUPS_AT_ONCE) {
+            let stored: Vec<ChunkRef> =
+                batch.into_par_iter().map(|group| self.store_group(file, group)).collect::<Result<_, _>>()?;
+            for chunk in stored {
+                content.push(chunk)?;
+            }
+        }
+        Ok(content.finish()?)
+    }
+
+    fn store_group(&self, file: &File, group: &PageGroup) -> Result<ChunkRef, ArchiveError> {
+        let mut plain = vec![0; usize::try_from(group.len).unwrap_or_default()];
+        file.read_exact_at(&mut plain, group.offset).map_err(ArchiveError::Spool)?;
+        let blob = NewBlob {
+            blob_type: BlobType::Data,
+            class: PackClass::BaseGroups,
+            compression: Compression::Always,
+            plain: &plain,
+        };
+        Ok(ChunkRef { id: self.blobs.put(blob)?.id, len: plain.len() as u64 })
+    }
+
+    /// Bytes that are not known to be pages are cut like any file.
+    fn store_plainly(&self, captured: &CapturedDatabase) -> Result<Content, ArchiveError> {
+        let mut bytes = SpoolBytes { file: &captured.file, at: 0, failure: None };
+        let stored =
+            store_file(&mut bytes, captured.len, &self.request.cut, self.blobs, &mut Scratch::new(), |_| false)?;
+        match bytes.failure {
+            Some(error) => Err(ArchiveError::Spool(error)),
+            None => Ok(Stored::into_content(stored)),
+        }
+    }
+
+    fn report(&mut self, key: &EntryKey, record: &DatabaseRecord) {
+        let what = match record.label {
+            DatabaseLabel::Committed => None,
+            DatabaseLabel::Recovered => Some("recovered from its journal in a private copy"),
+            DatabaseLabel::CrashImage => Some("saved as a crash would have left it: it could not be read through SQLite"),
+            DatabaseLabel::SourceCorrupt => Some("the database itself is corrupt; saved as it is"),
+            DatabaseLabel::Opaque => Some("not readable as SQLite; its bytes were saved as they are"),
+        };
+        let failed = match &record.check {
+            CheckResult::Failed(problem) => format!(" (quick_check: {problem})"),
+            _ => String::new(),
+        };
+        if let Some(what) = what {
+            self.tally.finding(key.clone(), format!("{what}{failed}"));
+        }
+    }
+
+    /// Keeps a file beside a database, unless what was captured is complete without it.
+    fn side_file(&mut self, file: &SideFile) -> Result<(), ArchiveError> {
+        if self.complete.contains(&file.main) {
+            return Ok(());
+        }
+        match read(self.request, self.blobs, &file.item, &mut Scratch::new())? {
+            Read::File(described) => drop(self.done.entries.insert(file.item.key.clone(), described.entry)),
+            Read::Database => {}
+            Read::Problem(problem) => self.tally.problem(file.item.key.clone(), &problem),
+        }
+        Ok(())
+    }
+}
+
+/// The groups of a database that is whole pages; nothing for other bytes.
+fn page_groups(captured: &CapturedDatabase) -> Option<Vec<PageGroup>> {
+    let whole = captured.page_count.checked_mul(u64::from(captured.page_size)) == Some(captured.len);
+    let page_count = u32::try_from(captured.page_count).ok().filter(|count| whole && *count > 0)?;
+    let groups = PageGroups::new(captured.page_size, DEFAULT_GROUP_BYTES).ok()?;
+    Some(groups.of_database(page_count).collect())
+}
+
+fn record_of(key: &EntryKey, captured: &CapturedDatabase) -> DatabaseRecord {
+    DatabaseRecord {
+        root: key.root,
+        path: key.path.clone(),
+        label: captured.label,
+        method: captured.method,
+        page_size: captured.page_size,
+        page_count: captured.page_count,
+        len: captured.len,
+        check: captured.check.clone(),
+        captured_at_ns: captured.captured_at_ns,
+        identity: captured.identity.clone(),
+        extensions: Vec::new(),
+    }
+}
+
+/// The bytes of a spool, read without moving its cursor; remembers why it failed.
+struct SpoolBytes<'a> {
+    file: &'a File,
+    at: u64,
+    failure: Option<std::io::Error>,
+}
+
+impl std::io::Read for SpoolBytes<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.file.read_at(buffer, self.at) {
+            Ok(len) => {
+                self.at += len as u64;
+                Ok(len)
+            }
+            Err(error) => {
+                let kind = error.kind();
+                self.failure = Some(error);
+                Err(kind.into())
+            }
+        }
+    }
+}
