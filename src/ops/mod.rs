@@ -2,3 +2,8 @@
 //!
 //! Nothing here prints, parses arguments, reads the environment, asks the clock
 //! or ends the process: time, host name and progress come from the front end.
+
+pub mod naming;
+pub mod open;
+
+pub mod backup;

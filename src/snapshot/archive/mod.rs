@@ -76,8 +76,8 @@ pub struct Parent<'a> {
 pub struct Request<'a> {
     /// The open roots, in the order of their numbers.
     pub sources: &'a [Source],
-    /// What to leave out.
-    pub walk: WalkOptions<'a>,
+    /// What to leave out of each of them.
+    pub walks: &'a [WalkOptions<'a>],
     /// How files are cut.
     pub cut: Params,
     /// Threads that read files.

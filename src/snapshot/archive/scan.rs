@@ -185,12 +185,12 @@ struct Walker<'a, 'w> {
 
 impl Walker<'_, '_> {
     fn walk_all(&mut self) -> Result<(), ArchiveError> {
-        for source in self.request.sources {
+        for (source, walk) in self.request.sources.iter().zip(self.request.walks) {
             let trust = Trust {
                 granularity_ns: source.file_system().granularity_ns,
                 previous_began_ns: self.previous.began_ns(),
             };
-            for event in source.walk(self.request.walk)? {
+            for event in source.walk(*walk)? {
                 if self.observer.cancelled() {
                     return Err(ArchiveError::Cancelled);
                 }

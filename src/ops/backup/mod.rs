@@ -1,0 +1,311 @@
+//! Taking a snapshot.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::chunker::params::Params;
+use crate::codec::manifest::EntryKey;
+use crate::codec::snapshot::{Finding, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::id::SnapshotId;
+use crate::observe::{Observer, Phase, Total, Warning};
+use crate::ops::naming::{NamingError, source_name};
+use crate::repo::backend::Refusal;
+use crate::repo::blobs::BlobWrite;
+use crate::repo::error::{Damage, RepoError};
+use crate::repo::facts::Facts;
+use crate::repo::missing::next_sequence;
+use crate::repo::read::Reader;
+use crate::repo::repository::Repository;
+use crate::repo::session::{Added, Session, SessionOptions};
+use crate::repo::snapshots::{Listing, Snapshot};
+use crate::repo::space::MinFree;
+use crate::snapshot::archive::capture::Capture;
+use crate::snapshot::archive::{ArchiveError, Archived, Parent, Request, SourceFinding, archive};
+use crate::snapshot::beneath::Resolution;
+use crate::snapshot::source::exclude::Excludes;
+use crate::snapshot::source::walk::{Source, WalkOptions};
+
+mod dry_run;
+
+use dry_run::DryRun;
+
+/// What to save, and how.
+#[derive(Debug, Clone)]
+pub struct BackupOptions {
+    /// The roots, absolute.
+    pub roots: Vec<PathBuf>,
+    /// The source's name, when it is not to be found out.
+    pub source: Option<String>,
+    /// Accept that a known source has other roots now.
+    pub moved: bool,
+    /// Tags of the snapshot.
+    pub tags: Vec<String>,
+    /// The time that the snapshot stands for, when it is not now; nanoseconds since 1970.
+    pub time_ns: Option<i64>,
+    /// The IANA name of the zone in which times are meant.
+    pub zone: String,
+    /// Patterns of what to leave out.
+    pub excludes: Vec<String>,
+    /// Leave out directories that mark themselves as caches.
+    pub exclude_caches: bool,
+    /// Stay on the file system of each root.
+    pub one_file_system: bool,
+    /// Directories that are never entered, by device and inode.
+    pub never_enter: Vec<(u64, u64)>,
+    /// Where databases are captured to and the draft is kept; never inside a repository.
+    pub spool_dir: PathBuf,
+    /// Room that stays free on the repository's disk.
+    pub min_free: MinFree,
+    /// Threads that read files.
+    pub workers: usize,
+    /// Store nothing.
+    pub dry_run: bool,
+}
+
+/// A snapshot that was taken, or would be.
+#[derive(Debug)]
+pub struct BackupReport {
+    /// Its name; `None` after a dry run.
+    pub id: Option<SnapshotId>,
+    /// Its record.
+    pub record: SnapshotRecord,
+    /// What is only worth a word.
+    pub notices: Vec<Warning>,
+    /// Damage of the repository that was met and worked around.
+    pub damage: Vec<Damage>,
+    /// Promises that the repository's storage cannot keep.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Takes a snapshot of the roots. On return with an id it is saved: it survives a crash at any later moment.
+pub fn backup(
+    repository: &Repository,
+    options: &BackupOptions,
+    capture: &dyn Capture,
+    host: &dyn Host,
+    observer: &dyn Observer,
+) -> Result<BackupReport> {
+    let run = Run { repository, options, capture, host, observer, started_ns: host.now_ns() };
+    let facts = Facts::read(repository)?;
+    let listing = Listing::read(repository)?;
+    let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved).map_err(naming)?;
+    if options.dry_run {
+        return run.rehearsal(&facts, &listing, &source);
+    }
+    let session_options = SessionOptions { source: &source, min_free: options.min_free };
+    let session = Session::begin(repository, &facts, session_options, host)?;
+    // Listed again under the lock of the source: nobody takes a snapshot of it any more until this one is saved.
+    let listing = Listing::read(repository)?;
+    let reader = Reader::open(repository, &facts)?;
+    let archived = match run.archive(&listing, &source, &reader, &session) {
+        Ok(archived) => archived,
+        Err(error) => return Err(keep_what_is_finished(&session, error)),
+    };
+    observer.begin(Phase::Commit, None);
+    let record = match session.keep() {
+        Ok(()) => run.record(&facts, &listing, &source, (&archived, session.added())),
+        Err(error) => return Err(error.into()),
+    };
+    let damage = run.damage(&reader, &listing, &facts, archived.parent_damage.as_ref());
+    let committed = session.commit(&record)?;
+    Ok(run.report(Some(committed.id), record, &archived, damage))
+}
+
+/// After an interruption, and when the disk is nearly full, what is finished is made durable for the next run to reuse.
+fn keep_what_is_finished(session: &Session<'_>, error: ArchiveError) -> Error {
+    let error = Error::from(error);
+    if matches!(error, Error::Interrupted | Error::Repo(RepoError::NoSpace { .. })) {
+        // Its failure would only hide why the run ended; what was published before stays in any case.
+        let _ = session.keep();
+    }
+    error
+}
+
+fn naming(error: NamingError) -> Error {
+    Error::Usage { what: error.to_string() }
+}
+
+struct Run<'a> {
+    repository: &'a Repository,
+    options: &'a BackupOptions,
+    capture: &'a dyn Capture,
+    host: &'a dyn Host,
+    observer: &'a dyn Observer,
+    started_ns: i64,
+}
+
+impl Run<'_> {
+    fn rehearsal(&self, facts: &Facts, listing: &Listing, source: &str) -> Result<BackupReport> {
+        let reader = Reader::open(self.repository, facts)?;
+        let sink = DryRun::new(&reader, self.repository.keys());
+        let archived = self.archive(listing, source, &reader, &sink)?;
+        let record = self.record(facts, listing, source, (&archived, sink.added()));
+        let damage = self.damage(&reader, listing, facts, archived.parent_damage.as_ref());
+        Ok(self.report(None, record, &archived, damage))
+    }
+
+    fn archive(
+        &self,
+        listing: &Listing,
+        source: &str,
+        reader: &Reader<'_>,
+        blobs: &dyn BlobWrite,
+    ) -> std::result::Result<Archived, ArchiveError> {
+        let options = self.options;
+        let sources = self.open_sources()?;
+        let excludes = self.excludes()?;
+        let walks: Vec<_> = excludes.iter().map(|excludes| self.walk_options(excludes)).collect();
+        let parent = listing.newest(source);
+        let total = parent.map(|parent| Total {
+            items: parent.record.counts.files,
+            bytes: parent.record.counts.bytes,
+            estimated: true,
+        });
+        self.observer.begin(Phase::Files, total);
+        let chunker = self.repository.config().chunker;
+        let cut = Params::new(chunker.average_bytes, chunker.whole_file_bytes)
+            .expect("invariant: a decoded config has chunker parameters within their bounds");
+        let request = Request {
+            sources: &sources,
+            walks: &walks,
+            cut,
+            workers: options.workers.max(1),
+            clock: &|| self.host.now_ns(),
+            spool_dir: &options.spool_dir,
+            parent: parent.map(|parent| parent_of(parent, reader)),
+            capture: self.capture,
+        };
+        archive(&request, blobs, self.observer)
+    }
+
+    fn open_sources(&self) -> std::result::Result<Vec<Source>, ArchiveError> {
+        let opened = self.options.roots.iter().zip(0..).map(|(root, number)| {
+            Source::open(number, root, Resolution::default())
+        });
+        Ok(opened.collect::<std::result::Result<_, _>>()?)
+    }
+
+    fn excludes(&self) -> std::result::Result<Vec<Excludes>, ArchiveError> {
+        let made = self.options.roots.iter().map(|root| Excludes::new(&self.options.excludes, root));
+        Ok(made.collect::<std::result::Result<_, _>>()?)
+    }
+
+    fn walk_options<'e>(&'e self, excludes: &'e Excludes) -> WalkOptions<'e> {
+        WalkOptions {
+            excludes,
+            exclude_caches: self.options.exclude_caches,
+            same_file_system: self.options.one_file_system,
+            never_enter: &self.options.never_enter,
+        }
+    }
+
+    fn record(
+        &self,
+        facts: &Facts,
+        listing: &Listing,
+        source: &str,
+        (archived, added): (&Archived, Added),
+    ) -> SnapshotRecord {
+        let mut counts = archived.counts;
+        (counts.new_plain_bytes, counts.new_stored_bytes) = (added.plain_bytes, added.stored_bytes);
+        let clean = archived.findings.is_empty() && archived.parent_damage.is_none();
+        let root = |path: &PathBuf| Root { path: path.as_os_str().as_bytes().into() };
+        SnapshotRecord {
+            sequence: next_sequence(listing, facts, source),
+            time_ns: self.options.time_ns.unwrap_or(self.started_ns),
+            started_ns: self.started_ns,
+            finished_ns: self.host.now_ns(),
+            zone: self.options.zone.clone(),
+            source: source.to_owned(),
+            roots: self.options.roots.iter().map(root).collect(),
+            host: self.host.name(),
+            user: self.host.user(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            parent: listing.newest(source).map(|parent| parent.id),
+            manifest: archived.manifest,
+            outcome: if clean { Outcome::Clean } else { Outcome::WithFindings },
+            counts,
+            databases: archived.databases.clone(),
+            tags: self.options.tags.clone(),
+            findings: self.findings(archived),
+            findings_total: archived.findings.len() as u64,
+            siblings: Siblings { present: listing.of_source(source).map(|snapshot| snapshot.id).collect() },
+            extensions: Vec::new(),
+        }
+    }
+
+    /// The first findings, as many as a record holds.
+    fn findings(&self, archived: &Archived) -> Vec<Finding> {
+        let mut room_bytes = FINDINGS_BYTES;
+        let findings = archived.findings.iter().take(MAX_FINDINGS).map(|finding| Finding {
+            subject: self.subject(&finding.key).into(),
+            message: finding.message.clone(),
+        });
+        findings
+            .take_while(|finding| {
+                let len = finding.subject.len() + finding.message.len() + 32;
+                room_bytes = room_bytes.saturating_sub(len);
+                room_bytes > 0
+            })
+            .collect()
+    }
+
+    /// How a path is called in messages: relative where there is one root, absolute where there are several.
+    fn subject(&self, key: &EntryKey) -> Vec<u8> {
+        let root = usize::try_from(key.root).ok().and_then(|root| self.options.roots.get(root));
+        match root {
+            Some(root) if self.options.roots.len() > 1 || key.path.is_empty() => {
+                let root = root.as_os_str().as_bytes();
+                if key.path.is_empty() { root.to_vec() } else { [root, b"/", &key.path].concat() }
+            }
+            _ => key.path.to_vec(),
+        }
+    }
+
+    /// Damage that reading the parent has met, together with what the listings showed.
+    fn damage(
+        &self,
+        reader: &Reader<'_>,
+        listing: &Listing,
+        facts: &Facts,
+        parent: Option<&RepoError>,
+    ) -> Vec<Damage> {
+        let mut damage = self.repository.config_damage().to_vec();
+        damage.extend(listing.damage.iter().cloned());
+        damage.extend(facts.damage.iter().cloned());
+        damage.extend(reader.take_damage());
+        damage.extend(parent.and_then(RepoError::damage).cloned());
+        damage
+    }
+
+    fn report(
+        &self,
+        id: Option<SnapshotId>,
+        record: SnapshotRecord,
+        archived: &Archived,
+        damage: Vec<Damage>,
+    ) -> BackupReport {
+        let notice = |notice: &SourceFinding| Warning::about(self.subject(&notice.key), notice.message.clone());
+        BackupReport {
+            id,
+            record,
+            notices: archived.notices.iter().map(notice).collect(),
+            damage,
+            refusals: self.repository.backend().refusals(),
+        }
+    }
+}
+
+/// Findings take at most so much of a record, whose limit is 1 MiB.
+const FINDINGS_BYTES: usize = 384 * 1024;
+
+fn parent_of<'a>(parent: &'a Snapshot, reader: &'a Reader<'_>) -> Parent<'a> {
+    Parent {
+        blobs: reader,
+        manifest: parent.record.manifest,
+        began_ns: parent.record.started_ns,
+        databases: &parent.record.databases,
+    }
+}
