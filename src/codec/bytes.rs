@@ -57,7 +57,9 @@ impl Serialize for ByteString {
 
 impl<'de> Deserialize<'de> for ByteString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_byte_buf(Owned)
+        // Not `deserialize_byte_buf`, which makes room for as many bytes as are claimed: this borrows first, and
+        // a claim beyond the end of the input fails before anything is allocated.
+        deserializer.deserialize_bytes(Owned)
     }
 }
 
@@ -72,9 +74,5 @@ impl Visitor<'_> for Owned {
 
     fn visit_bytes<E>(self, bytes: &[u8]) -> Result<ByteString, E> {
         Ok(ByteString(bytes.to_vec()))
-    }
-
-    fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<ByteString, E> {
-        Ok(ByteString(bytes))
     }
 }

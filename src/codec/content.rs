@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::envelope::{Rules, durable};
+use crate::codec::pack::MAX_BLOB_BYTES;
 use crate::codec::{Extension, Kind};
 use crate::id::BlobId;
 
@@ -48,12 +49,105 @@ pub struct ContentList {
 
 durable!(ContentList, Kind::ContentList);
 
-impl Rules for ContentList {
-    fn broken_rule(&self) -> Option<&'static str> {
-        None
+/// The most levels of lists above the one that names chunks.
+pub const MAX_LIST_LEVEL: u8 = 8;
+
+impl ChunkRef {
+    /// What is impossible about a chunk, if something is. A list stands for any number of bytes, a chunk for one blob's.
+    fn chunk_fault(&self) -> Option<&'static str> {
+        let sound = (1..=u64::from(MAX_BLOB_BYTES)).contains(&self.len);
+        (!sound).then_some("a chunk of an impossible length")
+    }
+}
+
+fn sum(items: &[ChunkRef]) -> Option<u64> {
+    items.iter().try_fold(0_u64, |sum, item| sum.checked_add(item.len))
+}
+
+impl Content {
+    /// Bytes that it stands for; `None` above `u64::MAX`.
+    pub fn len_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Inline(chunks) => sum(chunks),
+            Self::List { len, .. } => Some(*len),
+        }
     }
 
-    fn extensions(&self) -> &[Extension] {
-        &self.extensions
+    /// The rule that it breaks, if it does.
+    pub(super) fn broken_rule(&self) -> Option<&'static str> {
+        match self {
+            Self::Inline(chunks) if chunks.len() > MAX_INLINE => {
+                Some("more chunks inline than an entry may hold")
+            }
+            Self::Inline(chunks) => chunks.iter().find_map(ChunkRef::chunk_fault),
+            Self::List { len, .. } => (*len == 0).then_some("a list of nothing"),
+        }
+    }
+}
+
+impl ContentList {
+    /// Bytes of the file that it stands for; `None` above `u64::MAX`.
+    pub fn len_bytes(&self) -> Option<u64> {
+        sum(&self.items)
+    }
+}
+
+impl Rules for ContentList {
+    fn broken_rule(&self) -> Option<&'static str> {
+        if self.level > MAX_LIST_LEVEL {
+            return Some("a list at an impossible level");
+        }
+        if !(1..=MAX_LIST).contains(&self.items.len()) {
+            return Some("a list of nothing, or of more than it may hold");
+        }
+        if self.items.iter().any(|item| item.len == 0) || self.len_bytes().is_none() {
+            return Some("items of an impossible length");
+        }
+        if self.level > 0 { None } else { self.items.iter().find_map(ChunkRef::chunk_fault) }
+    }
+
+    fn extension_lists(&self) -> impl Iterator<Item = &[Extension]> {
+        std::iter::once(self.extensions.as_slice())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Durable;
+
+    fn list(level: u8, lens: &[u64]) -> ContentList {
+        let items = lens
+            .iter()
+            .map(|len| ChunkRef { id: BlobId::from_bytes([1; 32]), len: *len })
+            .collect();
+        ContentList { level, items, extensions: Vec::new() }
+    }
+
+    #[test]
+    fn lists_within_the_limits_round_trip() {
+        for sound in [
+            list(0, &[1]),
+            list(0, &[1 << 24; MAX_LIST]),
+            list(1, &[1 << 40, 1]),
+            list(MAX_LIST_LEVEL, &[u64::MAX]),
+        ] {
+            assert_eq!(ContentList::decode(&sound.encode().unwrap()), Ok(sound));
+        }
+    }
+
+    #[test]
+    fn lists_beyond_the_limits_are_refused() {
+        for bad in [
+            list(0, &[]),
+            list(0, &[0]),
+            list(0, &[(1 << 24) + 1]),
+            list(0, &[1; MAX_LIST + 1]),
+            list(1, &[5, 0]),
+            list(1, &[u64::MAX, 1]),
+            list(MAX_LIST_LEVEL + 1, &[1]),
+        ] {
+            assert!(bad.encode().is_err(), "level {}, {} items", bad.level, bad.items.len());
+        }
     }
 }

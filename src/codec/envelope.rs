@@ -1,4 +1,10 @@
 //! The envelope around every structure, and the one place where bincode is spelled out.
+//!
+//! What hostile bytes can make it allocate: bincode counts no elements of a
+//! sequence in advance, and serde makes room for at most 1 MiB of them before it
+//! has seen any, so nested claims cost at most 1 MiB a level (four levels). Byte
+//! strings are borrowed from the input before they are copied. A `String` may
+//! claim up to the kind's limit, at most 1 MiB. All else follows bytes that are there.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use serde::Serialize;
@@ -18,8 +24,13 @@ pub(super) trait Rules {
     /// The rule that is broken, if one is.
     fn broken_rule(&self) -> Option<&'static str>;
 
-    /// The structure's extensions.
-    fn extensions(&self) -> &[Extension];
+    /// Its own list of extensions and those of its parts.
+    fn extension_lists(&self) -> impl Iterator<Item = &[Extension]>;
+
+    /// What makes these fields those of a later version, if something does; asked before they are decoded.
+    fn unknown_head(_fields: &[u8]) -> Option<String> {
+        None
+    }
 }
 
 /// Prefix and fields, refused above the limit or when a rule is broken.
@@ -27,9 +38,7 @@ pub(super) fn encode<const LIMIT: usize, T: Serialize + Rules>(
     kind: Kind,
     value: &T,
 ) -> Result<Vec<u8>, CodecError> {
-    if let Some(rule) = value.broken_rule() {
-        return Err(malformed(kind, rule));
-    }
+    check(kind, value)?;
     let mut bytes = prefix(kind);
     let fields = bincode::serde::encode_to_vec(value, layout::<LIMIT>())
         .map_err(|error| malformed(kind, error.to_string()))?;
@@ -45,16 +54,27 @@ pub(super) fn decode<const LIMIT: usize, T: DeserializeOwned + Rules>(
 ) -> Result<T, CodecError> {
     within_limit(kind, bytes.len())?;
     let fields = strip_prefix(kind, bytes)?;
+    if let Some(what) = T::unknown_head(fields) {
+        return Err(CodecError::TooNew { kind, what });
+    }
     let (value, read): (T, usize) = bincode::serde::decode_from_slice(fields, layout::<LIMIT>())
         .map_err(|error| malformed(kind, error.to_string()))?;
     if read != fields.len() {
         return Err(malformed(kind, "bytes after the last field"));
     }
-    refuse_unknown_critical(kind, value.extensions())?;
-    match value.broken_rule() {
-        Some(rule) => Err(malformed(kind, rule)),
-        None => Ok(value),
+    check(kind, &value)?;
+    Ok(value)
+}
+
+/// What writers and readers alike refuse.
+pub(super) fn check(kind: Kind, value: &impl Rules) -> Result<(), CodecError> {
+    for extensions in value.extension_lists() {
+        refuse_unknown_critical(kind, extensions)?;
+        if !extensions.is_sorted_by(|before, after| before.tag < after.tag) {
+            return Err(malformed(kind, "extensions that do not ascend"));
+        }
     }
+    value.broken_rule().map_or(Ok(()), |rule| Err(malformed(kind, rule)))
 }
 
 /// The first bytes of every structure of this kind.
@@ -74,7 +94,7 @@ pub(super) fn encode_extensions<const LIMIT: usize>(
         .map_err(|error| malformed(kind, error.to_string()))
 }
 
-/// The list that these bytes are, known to hold nothing critical.
+/// The list that these bytes are; [`check`] looks at what is in it.
 pub(super) fn decode_extensions<const LIMIT: usize>(
     kind: Kind,
     bytes: &[u8],
@@ -85,7 +105,6 @@ pub(super) fn decode_extensions<const LIMIT: usize>(
     if read != bytes.len() {
         return Err(malformed(kind, "bytes after the last field"));
     }
-    refuse_unknown_critical(kind, &extensions)?;
     Ok(extensions)
 }
 

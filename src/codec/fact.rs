@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::envelope::{Rules, durable};
+use crate::codec::names::{
+    MAX_NAME_BYTES, length_fault, required_fault, source_name_fault, tag_fault,
+};
+use crate::codec::snapshot::{MAX_SEQUENCE, present_fault};
 use crate::codec::{Extension, Kind};
 use crate::id::{PackId, SnapshotId};
 
@@ -86,12 +90,113 @@ pub struct Fact {
 
 durable!(Fact, Kind::Fact);
 
+/// Variants of [`Subject`], numbered from 0.
+const SUBJECTS: u32 = 5;
+
 impl Rules for Fact {
     fn broken_rule(&self) -> Option<&'static str> {
-        None
+        if self.sequence >= MAX_SEQUENCE {
+            return Some("a sequence of 2^48 or more");
+        }
+        length_fault(&self.host, MAX_NAME_BYTES)
+            .or_else(|| statement_fault(&self.subject, &self.statement))
     }
 
-    fn extensions(&self) -> &[Extension] {
-        &self.extensions
+    fn extension_lists(&self) -> impl Iterator<Item = &[Extension]> {
+        std::iter::once(self.extensions.as_slice())
+    }
+
+    /// A later version may speak about more. Its fact is sound, only not for this program.
+    fn unknown_head(fields: &[u8]) -> Option<String> {
+        let subject = u32::from_le_bytes(*fields.first_chunk()?);
+        (subject >= SUBJECTS).then(|| format!("a fact about subject {subject}"))
+    }
+}
+
+/// What makes a statement senseless about a subject, if something does.
+fn statement_fault(subject: &Subject, statement: &Statement) -> Option<&'static str> {
+    match (subject, statement) {
+        (Subject::Tag { tag, .. }, Statement::Holds | Statement::HoldsNot) => tag_fault(tag),
+        (Subject::Damaged { .. }, Statement::Holds | Statement::HoldsNot) => None,
+        (Subject::Feature { name }, Statement::Needed { .. }) => tag_fault(name),
+        (Subject::Zone, Statement::Text(zone)) => required_fault(zone, MAX_NAME_BYTES),
+        (Subject::Forgotten { .. }, Statement::Record { source, sequence, present }) => {
+            if *sequence >= MAX_SEQUENCE {
+                return Some("a sequence of 2^48 or more");
+            }
+            source_name_fault(source).or_else(|| present_fault(present))
+        }
+        _ => Some("a statement that says nothing about its subject"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{CodecError, Durable};
+
+    const SNAPSHOT: SnapshotId = SnapshotId::from_bytes([2; 32]);
+
+    fn fact(subject: Subject, statement: Statement) -> Fact {
+        let host = "attic".to_owned();
+        Fact { subject, sequence: 1, time_ns: 9, host, statement, extensions: Vec::new() }
+    }
+
+    fn tag(tag: &str) -> Subject {
+        Subject::Tag { snapshot: SNAPSHOT, tag: tag.into() }
+    }
+
+    fn record(source: &str, sequence: u64, present: &[u8]) -> Statement {
+        let present = present.iter().map(|byte| SnapshotId::from_bytes([*byte; 32])).collect();
+        Statement::Record { source: source.into(), sequence, present }
+    }
+
+    const FORGOTTEN: Subject = Subject::Forgotten { snapshot: SNAPSHOT };
+
+    #[test]
+    fn sensible_facts_round_trip() {
+        let needed = Statement::Needed { to_read: false, to_write: true, to_prune: true };
+        let damaged = Subject::Damaged { pack: PackId::from_bytes([4; 32]), offset: 96 };
+        for sound in [
+            fact(tag("keep"), Statement::Holds),
+            fact(damaged, Statement::HoldsNot),
+            fact(Subject::Feature { name: "parity".into() }, needed),
+            fact(Subject::Zone, Statement::Text("Europe/Zurich".into())),
+            fact(FORGOTTEN, record("partshub", 7, &[1, 2, 3])),
+        ] {
+            assert_eq!(Fact::decode(&sound.encode().unwrap()), Ok(sound));
+        }
+    }
+
+    #[test]
+    fn senseless_facts_are_refused() {
+        for bad in [
+            fact(tag(""), Statement::Holds),
+            fact(tag("a\nb"), Statement::Holds),
+            fact(tag("a"), Statement::Text("x".into())),
+            fact(Subject::Zone, Statement::Holds),
+            fact(Subject::Zone, Statement::Text(String::new())),
+            fact(FORGOTTEN, Statement::Holds),
+            fact(FORGOTTEN, record("a/b", 7, &[])),
+            fact(FORGOTTEN, record("a", 1 << 48, &[])),
+            fact(FORGOTTEN, record("a", 1, &[2, 1])),
+            fact(FORGOTTEN, record("a", 1, &[1, 1])),
+            Fact { sequence: 1 << 48, ..fact(tag("a"), Statement::Holds) },
+        ] {
+            assert!(matches!(bad.encode(), Err(CodecError::Malformed { .. })), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_subject_of_a_later_version_is_not_damage() {
+        let mut bytes = fact(Subject::Zone, Statement::Text("UTC".into())).encode().unwrap();
+        bytes[4..8].copy_from_slice(&SUBJECTS.to_le_bytes());
+        assert!(Fact::decode(&bytes).unwrap_err().is_too_new());
+    }
+
+    #[test]
+    fn the_number_of_subjects_is_kept_up_to_date() {
+        let last = fact(FORGOTTEN, record("a", 1, &[])).encode().unwrap();
+        assert_eq!(last[4..8], (SUBJECTS - 1).to_le_bytes());
     }
 }

@@ -23,6 +23,7 @@ pub mod content;
 pub mod fact;
 pub mod index;
 pub mod manifest;
+pub mod names;
 pub mod pack;
 pub mod session;
 pub mod snapshot;
@@ -71,9 +72,9 @@ impl Kind {
     pub const fn limit_bytes(self) -> usize {
         match self {
             Self::Config | Self::Session | Self::PackHeader => 4 * 1024,
-            Self::Fact => 64 * 1024,
             Self::ManifestNode | Self::ContentList => 256 * 1024,
-            Self::Snapshot => 1024 * 1024,
+            // A fact about a forgotten snapshot carries all the names that its record held.
+            Self::Snapshot | Self::Fact => 1024 * 1024,
             Self::PackTrailer => 16 * 1024 * 1024,
         }
     }
@@ -92,8 +93,8 @@ pub enum CodecError {
         /// The most that is allowed.
         limit: usize,
     },
-    /// Written by a newer larder, or using something that this one does not know.
-    #[error("{kind:?}: written by a newer larder ({what})")]
+    /// Sound as far as can be seen, but of another version or using something that this larder does not know.
+    #[error("{kind:?}: in a form that this larder does not know ({what})")]
     TooNew {
         /// The structure.
         kind: Kind,
@@ -122,7 +123,7 @@ pub trait Durable: Sized {
     /// Its kind.
     const KIND: Kind;
 
-    /// Encodes it. Fails only above the kind's limit.
+    /// Encodes it. Fails above the kind's limit and on everything that decoding would refuse.
     fn encode(&self) -> Result<Vec<u8>, CodecError>;
 
     /// Decodes exactly these bytes.

@@ -106,12 +106,12 @@ impl<B: Deref<Target = [u8]>> SegmentView<B> {
         let last = entries.end.checked_sub(1).filter(|last| entries.contains(last));
         for entry in last.into_iter().chain(entries.clone().next()) {
             if self.layout.bucket_of(&self.key(entry)?) != bucket {
-                return Err(self.fan_damage(bucket));
+                return Err(Self::fan_damage(bucket));
             }
         }
         let whole = bucket + 1 < self.layout.buckets() || entries.end == self.layout.entries;
         let begins = bucket > 0 || entries.start == 0;
-        if whole && begins { Ok(()) } else { Err(self.fan_damage(bucket)) }
+        if whole && begins { Ok(()) } else { Err(Self::fan_damage(bucket)) }
     }
 
     fn entry_fault(&self, entry: u64) -> Result<(), PageDamage> {
@@ -131,11 +131,11 @@ impl<B: Deref<Target = [u8]>> SegmentView<B> {
         if start <= end && end <= self.layout.entries {
             Ok(start..end)
         } else {
-            Err(self.fan_damage(bucket))
+            Err(Self::fan_damage(bucket))
         }
     }
 
-    fn fan_damage(&self, bucket: u64) -> PageDamage {
+    fn fan_damage(bucket: u64) -> PageDamage {
         PageDamage { page: page_of(Layout::fan_at(bucket)), what: "impossible fan-out" }
     }
 

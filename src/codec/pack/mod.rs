@@ -105,7 +105,7 @@ impl Rules for Header {
         None
     }
 
-    fn extensions(&self) -> &[Extension] {
-        &self.extensions
+    fn extension_lists(&self) -> impl Iterator<Item = &[Extension]> {
+        std::iter::once(self.extensions.as_slice())
     }
 }

@@ -1,7 +1,8 @@
 //! The directory of a pack, laid out by hand: fixed entries in the order of the payloads.
 
 use crate::codec::envelope::{
-    Rules, decode_extensions, encode_extensions, malformed, prefix, strip_prefix, within_limit,
+    Rules, check, decode_extensions, encode_extensions, malformed, prefix, strip_prefix,
+    within_limit,
 };
 use crate::codec::pack::{Encoding, Footer, MAX_PACK_ENTRIES, payload_fault};
 use crate::codec::{CodecError, Durable, Extension, Kind};
@@ -116,8 +117,8 @@ impl Rules for Trailer {
         self.entries.iter().find_map(TrailerEntry::broken_rule)
     }
 
-    fn extensions(&self) -> &[Extension] {
-        &self.extensions
+    fn extension_lists(&self) -> impl Iterator<Item = &[Extension]> {
+        std::iter::once(self.extensions.as_slice())
     }
 }
 
@@ -125,9 +126,7 @@ impl Durable for Trailer {
     const KIND: Kind = KIND;
 
     fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        if let Some(rule) = self.broken_rule() {
-            return Err(malformed(KIND, rule));
-        }
+        check(KIND, self)?;
         let count =
             u32::try_from(self.entries.len()).map_err(|_| malformed(KIND, "too many entries"))?;
         let extensions = encode_extensions::<LIMIT>(KIND, &self.extensions)?;
@@ -148,10 +147,8 @@ impl Durable for Trailer {
         let entries: Option<_> = entries.chunks_exact(ENTRY_LEN).map(TrailerEntry::parse).collect();
         let entries = entries.ok_or_else(|| malformed(KIND, "an unknown type or encoding"))?;
         let trailer = Self { entries, extensions };
-        match trailer.broken_rule() {
-            Some(rule) => Err(malformed(KIND, rule)),
-            None => Ok(trailer),
-        }
+        check(KIND, &trailer)?;
+        Ok(trailer)
     }
 }
 

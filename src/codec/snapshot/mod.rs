@@ -1,11 +1,21 @@
 //! Snapshot records: one small, immutable object a snapshot.
+//!
+//! Here live what a record says and its rules. Not here: taking snapshots, and
+//! which of them are there, missing or forgotten.
+//!
+//! Invariant: a decoded record has roots, names and numbers that the layers
+//! above can use without looking at them again.
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::envelope::{Rules, durable};
+use crate::codec::envelope::durable;
 use crate::codec::manifest::FileTime;
-use crate::codec::{ByteString, Extension, Kind};
+use crate::codec::{ByteString, CodecError, Durable, Extension, Kind};
 use crate::id::{BlobId, SnapshotId};
+
+mod rules;
+
+pub(super) use rules::present_fault;
 
 /// How much of the source a snapshot holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,7 +162,7 @@ pub struct Finding {
 /// Which other snapshots were there when this one was taken; see `docs/format.md`, "Missing snapshots".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Siblings {
-    /// Every snapshot of the source that was listed.
+    /// Every snapshot of the source that was listed, in ascending order of the ids; at most [`MAX_SIBLINGS`].
     pub present: Vec<SnapshotId>,
 }
 
@@ -171,7 +181,7 @@ pub struct SnapshotRecord {
     pub zone: String,
     /// The source's name.
     pub source: String,
-    /// The roots, in the order of their numbers.
+    /// The roots, in the order of their numbers; 1 to [`MAX_ROOTS`], each once.
     pub roots: Vec<Root>,
     /// The machine that took it.
     pub host: String,
@@ -187,9 +197,9 @@ pub struct SnapshotRecord {
     pub outcome: Outcome,
     /// Counts.
     pub counts: Counts,
-    /// The databases in it, in the order of the manifest.
+    /// The databases in it, in the order of the manifest, each once.
     pub databases: Vec<DatabaseRecord>,
-    /// The tags that it was born with.
+    /// The tags that it was born with, each once; at most [`MAX_TAGS`].
     pub tags: Vec<String>,
     /// What was not clean: the first [`MAX_FINDINGS`] findings.
     pub findings: Vec<Finding>,
@@ -204,17 +214,40 @@ pub struct SnapshotRecord {
 /// The most findings that a record lists; more are only counted.
 pub const MAX_FINDINGS: usize = 1000;
 
+/// The most roots of a source.
+pub const MAX_ROOTS: usize = 1000;
+
+/// The most snapshots that a record names as present.
+pub const MAX_SIBLINGS: usize = 16_384;
+
+/// The most tags that a snapshot is born with.
+pub const MAX_TAGS: usize = 64;
+
 /// Sequences stay below this.
 pub const MAX_SEQUENCE: u64 = 1 << 48;
 
 durable!(SnapshotRecord, Kind::Snapshot);
 
-impl Rules for SnapshotRecord {
-    fn broken_rule(&self) -> Option<&'static str> {
-        None
+impl SnapshotRecord {
+    /// Encodes it after leaving out the last findings, as many as must be for the record to keep to its limit.
+    /// `findings_total` stays: it counts them all.
+    pub fn encode_fitting(&mut self) -> Result<Vec<u8>, CodecError> {
+        self.findings.truncate(MAX_FINDINGS);
+        match self.encode() {
+            Err(CodecError::TooLarge { len, limit, .. }) => {
+                self.drop_findings(len.saturating_sub(limit));
+                self.encode()
+            }
+            done => done,
+        }
     }
 
-    fn extensions(&self) -> &[Extension] {
-        &self.extensions
+    fn drop_findings(&mut self, mut excess: usize) {
+        while excess > 0
+            && let Some(finding) = self.findings.pop()
+        {
+            // Two lengths of 8 bytes and what they count.
+            excess = excess.saturating_sub(16 + finding.subject.len() + finding.message.len());
+        }
     }
 }

@@ -1,13 +1,23 @@
 //! Manifest nodes: the sorted entries of a snapshot, cut into a tree.
+//!
+//! Here live what an entry says and the rules within one node. Not here: where
+//! nodes are cut, and how they hang together (`snapshot::manifest`).
+//!
+//! Invariant: a decoded node holds entries in strictly ascending order, every
+//! path stays below its root, and every file's content adds up to its size.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec::content::Content;
-use crate::codec::envelope::{Rules, durable};
+use crate::codec::envelope::durable;
 use crate::codec::{ByteString, Extension, Kind};
 use crate::id::BlobId;
+
+mod rules;
+
+pub use rules::{MAX_EXTENTS, MAX_NODE_LEVEL, MAX_XATTR_BYTES};
 
 /// Where an entry stands: the number of its root in the snapshot record, and its path relative to that root.
 ///
@@ -191,12 +201,42 @@ pub struct Node {
 
 durable!(Node, Kind::ManifestNode);
 
-impl Rules for Node {
-    fn broken_rule(&self) -> Option<&'static str> {
-        None
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Component by component, which is what "depth first" means.
+    fn by_components(one: &[u8], other: &[u8]) -> Ordering {
+        let parts = |path: &[u8]| -> Vec<Vec<u8>> {
+            if path.is_empty() {
+                vec![]
+            } else {
+                path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect()
+            }
+        };
+        parts(one).cmp(&parts(other))
     }
 
-    fn extensions(&self) -> &[Extension] {
-        &self.extensions
+    fn path() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![Just(b'a'), Just(b'b'), Just(b'-'), Just(b'.'), Just(1), Just(0xff)];
+        let component = prop::collection::vec(byte, 1..4);
+        prop::collection::vec(component, 0..4).prop_map(|parts| parts.join(&b'/'))
+    }
+
+    proptest! {
+        #[test]
+        fn keys_order_depth_first(one in path(), other in path()) {
+            let key = |path: &[u8]| EntryKey { root: 3, path: path.into() };
+            prop_assert_eq!(key(&one).cmp(&key(&other)), by_components(&one, &other));
+        }
+    }
+
+    #[test]
+    fn roots_come_first() {
+        let key = |root, path: &str| EntryKey { root, path: path.into() };
+        assert!(key(0, "z") < key(1, ""));
+        assert!(key(1, "") < key(1, "a"));
     }
 }
