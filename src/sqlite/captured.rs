@@ -1,0 +1,95 @@
+//! What a capture gives back.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use crate::codec::snapshot::{CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel};
+use crate::sqlite::header::JournalMode;
+use crate::sqlite::spool::SpoolError;
+
+/// A captured database.
+#[derive(Debug)]
+pub struct Captured {
+    /// Its bytes, in a file without a name. Read it by offset.
+    pub file: File,
+    /// How many they are.
+    pub len: u64,
+    /// What kind of state they are.
+    pub label: DatabaseLabel,
+    /// How they were obtained.
+    pub method: CaptureMethod,
+    /// Bytes a page; 0 when unknown.
+    pub page_size: u32,
+    /// Pages; 0 when unknown.
+    pub page_count: u64,
+    /// How its writers work.
+    pub journal_mode: JournalMode,
+    /// What a check of these bytes said.
+    pub check: CheckResult,
+    /// BLAKE3 of the schema, when it could be read.
+    pub schema: Option<[u8; 32]>,
+    /// When the read transaction began (or the copy, where there was none), nanoseconds since 1970.
+    pub started_ns: i64,
+    /// What the database looks like on disk; `None` when it changed meanwhile, or too lately to tell.
+    pub identity: Option<DatabaseIdentity>,
+}
+
+impl Captured {
+    /// True when log and journal hold content that is not in these bytes, so that they belong into the snapshot.
+    pub fn needs_side_files(&self) -> bool {
+        self.method == CaptureMethod::RawCopy
+    }
+}
+
+/// Why a database was not captured in any way.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The source cannot be read.
+    #[error("{}: cannot be read", path.display())]
+    Source {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no place for the bytes.
+    #[error("{}: no spool for its bytes", path.display())]
+    Spool {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: SpoolError,
+    },
+    /// The helper does not start, or is not one.
+    #[error("{}: the capture helper {} failed: {what}", path.display(), program.display())]
+    Helper {
+        /// The database.
+        path: PathBuf,
+        /// The helper.
+        program: PathBuf,
+        /// What happened.
+        what: String,
+    },
+    /// The observer wanted to stop.
+    #[error("{}: the capture was interrupted", path.display())]
+    Cancelled {
+        /// The database.
+        path: PathBuf,
+    },
+}
+
+impl CaptureError {
+    /// True when the spool's disk is too full for this database; the next one fares no better.
+    pub fn is_no_space(&self) -> bool {
+        matches!(
+            self,
+            Self::Spool {
+                source: SpoolError::NoSpace { .. }
+                    | SpoolError::InMemory { .. }
+                    | SpoolError::Full { .. },
+                ..
+            }
+        )
+    }
+}

@@ -1,0 +1,194 @@
+//! What the steps of one capture share: its options, its path, its helper runs.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::codec::snapshot::{
+    CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel, FileIdentity,
+};
+use crate::sqlite::captured::{CaptureError, Captured};
+use crate::sqlite::header::{HEADER_BYTES, Header, JournalMode};
+use crate::sqlite::identity::{self, settled_before};
+use crate::sqlite::options::CaptureOptions;
+use crate::sqlite::protocol::{Access, Done, PROTOCOL, Refusal, Request};
+use crate::sqlite::runner::{self, Ending};
+use crate::sqlite::spool::{Spool, SpoolError};
+
+/// One capture: its options and its database's real path.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) options: &'a CaptureOptions<'a>,
+    pub(super) path: &'a Path,
+}
+
+/// The bytes that a helper left in a spool, its claim about them verified.
+pub(super) struct Copy {
+    pub(super) spool: Spool,
+    pub(super) done: Done,
+    pub(super) started_ns: i64,
+}
+
+/// Why a helper left none.
+pub(super) struct NoCopy {
+    pub(super) reason: Refusal,
+    pub(super) detail: String,
+}
+
+/// What is known of the bytes in a spool beside themselves.
+pub(super) struct Finding {
+    pub(super) label: DatabaseLabel,
+    pub(super) method: CaptureMethod,
+    pub(super) check: CheckResult,
+    pub(super) schema: Option<[u8; 32]>,
+    pub(super) started_ns: i64,
+    pub(super) identity: Option<DatabaseIdentity>,
+}
+
+impl Context<'_> {
+    pub(super) fn now_ns(&self) -> i64 {
+        (self.options.now_ns)()
+    }
+
+    pub(super) fn observe(&self) -> Result<DatabaseIdentity, CaptureError> {
+        identity::observe(self.path).map_err(|error| self.source(error))
+    }
+
+    /// What the database looks like, if it looks as it did before, and a later change would show.
+    pub(super) fn identity_since(
+        &self,
+        before: &DatabaseIdentity,
+        started_ns: i64,
+    ) -> Option<DatabaseIdentity> {
+        let after = identity::observe(self.path).ok()?;
+        (after == *before && settled_before(&after, started_ns)).then_some(after)
+    }
+
+    pub(super) fn spool(&self, need_bytes: u64) -> Result<Spool, CaptureError> {
+        Spool::create_in(self.options.spool_dir, need_bytes, self.options.min_free_bytes)
+            .map_err(|source| self.no_spool(source))
+    }
+
+    /// Runs a helper over `database`, which must be the file `expected`. A helper that breaks down is a refusal for
+    /// this database; one that does not start, and a spool that fails, end the capture.
+    pub(super) fn run(
+        &self,
+        mut spool: Spool,
+        (database, expected): (&Path, FileIdentity),
+        access: Access,
+    ) -> Result<Result<Copy, NoCopy>, CaptureError> {
+        let request = Request {
+            protocol: PROTOCOL,
+            source: database.into(),
+            spool: spool.path().into(),
+            device: expected.device,
+            inode: expected.inode,
+            access,
+            wait_ms: u64::try_from(self.options.wait.as_millis()).unwrap_or(u64::MAX),
+        };
+        let mut started_ns = self.now_ns();
+        let mut vanished = Ok(());
+        let ending = runner::run(self.options, &request, &mut || {
+            started_ns = self.now_ns();
+            vanished = spool.vanish();
+        });
+        vanished.and_then(|()| spool.vanish()).map_err(|error| self.spool_failed(error))?;
+        self.judge(ending, spool, started_ns)
+    }
+
+    fn judge(
+        &self,
+        ending: Ending,
+        spool: Spool,
+        started_ns: i64,
+    ) -> Result<Result<Copy, NoCopy>, CaptureError> {
+        let path = self.path.to_owned();
+        let dir = self.options.spool_dir.to_owned();
+        let broken = |what| NoCopy {
+            reason: Refusal::Failed,
+            detail: format!("the capture helper failed: {what}"),
+        };
+        match ending {
+            Ending::Done(done) => Ok(match verify(spool.file(), &done) {
+                Ok(()) => Ok(Copy { spool, done, started_ns }),
+                Err(what) => Err(broken(what)),
+            }),
+            Ending::Refused(Refusal::NoSpace, _) => Err(self.no_spool(SpoolError::Full { dir })),
+            Ending::Refused(Refusal::Spool, detail) => Err(self.spool_failed(io::Error::other(detail))),
+            Ending::Refused(reason, detail) => Ok(Err(NoCopy { reason, detail })),
+            Ending::Fault(what) => Ok(Err(broken(what))),
+            Ending::NoHelper(what) => {
+                let program = self.options.helper.program.clone();
+                Err(CaptureError::Helper { path, program, what })
+            }
+            Ending::Cancelled => Err(CaptureError::Cancelled { path }),
+        }
+    }
+
+    /// Hands the bytes in a spool over.
+    pub(super) fn finish(&self, spool: Spool, finding: Finding) -> Result<Captured, CaptureError> {
+        let failed = |error| self.spool_failed(error);
+        let file = spool.into_file().map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        let header = header_of(&file).map_err(failed)?;
+        let whole = header.filter(|header| len % u64::from(header.page_size) == 0);
+        Ok(Captured {
+            file,
+            len,
+            label: finding.label,
+            method: finding.method,
+            page_size: whole.map_or(0, |header| header.page_size),
+            page_count: whole.map_or(0, |header| len / u64::from(header.page_size)),
+            journal_mode: header.map_or(JournalMode::Unknown, |header| header.journal_mode()),
+            check: finding.check,
+            schema: finding.schema,
+            started_ns: finding.started_ns,
+            identity: finding.identity,
+        })
+    }
+
+    pub(super) fn source(&self, source: io::Error) -> CaptureError {
+        CaptureError::Source { path: self.path.to_owned(), source }
+    }
+
+    pub(super) fn spool_failed(&self, source: io::Error) -> CaptureError {
+        let dir = self.options.spool_dir.to_owned();
+        self.no_spool(match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SpoolError::Full { dir },
+            _ => SpoolError::Io { dir, source },
+        })
+    }
+
+    fn no_spool(&self, source: SpoolError) -> CaptureError {
+        CaptureError::Spool { path: self.path.to_owned(), source }
+    }
+}
+
+/// The most that a database can come to: every frame of its log may be a new page.
+pub(super) fn bytes_of(identity: &DatabaseIdentity) -> u64 {
+    [Some(identity.main), identity.wal, identity.journal]
+        .into_iter()
+        .flatten()
+        .fold(0, |sum, file| sum.saturating_add(file.size))
+}
+
+/// A helper's claim is believed as far as the bytes bear it out.
+fn verify(file: &File, done: &Done) -> Result<(), String> {
+    let len = file.metadata().map_err(|error| error.to_string())?.len();
+    let header = header_of(file).map_err(|error| error.to_string())?;
+    let claimed = u64::from(done.page_size).checked_mul(done.page_count);
+    let borne_out = header.is_some_and(|header| {
+        header.page_size == done.page_size && u64::from(header.page_count) == done.page_count
+    });
+    match borne_out && claimed == Some(len) {
+        true => Ok(()),
+        false => Err(format!("it claims {claimed:?} bytes of pages, and {len} bytes came")),
+    }
+}
+
+fn header_of(file: &File) -> io::Result<Option<Header>> {
+    let mut head = [0; HEADER_BYTES];
+    let read = file.read_at(&mut head, 0)?;
+    Ok(head.get(..read).and_then(Header::parse))
+}

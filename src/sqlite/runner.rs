@@ -1,0 +1,155 @@
+//! The parent's side of one helper process: start it, listen, stop it.
+//!
+//! Invariant: when [`run`] returns, the helper and its process group are gone.
+
+use std::io::BufReader;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::sqlite::options::CaptureOptions;
+use crate::sqlite::protocol::{
+    Done, PROTOCOL, ProtocolError, Refusal, Reply, Request, receive, send, tame,
+};
+
+/// How often a quiet helper is looked after.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// How a helper's work ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// It claims a capture.
+    Done(Done),
+    /// It says that there is none.
+    Refused(Refusal, String),
+    /// It broke down on this database: crashed, fell silent or spoke nonsense.
+    Fault(String),
+    /// It is not a helper of this version, or does not start.
+    NoHelper(String),
+    /// The observer wants to stop.
+    Cancelled,
+}
+
+type Message = Result<Option<Reply>, ProtocolError>;
+
+/// Sends the request to a new helper and waits for its answer; `began` is called when its transaction has begun.
+pub(super) fn run(
+    options: &CaptureOptions<'_>,
+    request: &Request,
+    began: &mut dyn FnMut(),
+) -> Ending {
+    let mut child = match spawn(options) {
+        Ok(child) => child,
+        Err(error) => return Ending::NoHelper(error.to_string()),
+    };
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Ending::NoHelper("its pipes are missing".to_owned());
+    };
+    // Bounded: a helper that floods us waits in its pipe.
+    let (sender, receiver) = sync_channel(1);
+    let mut ending = thread::scope(|scope| {
+        scope.spawn(move || listen(stdout, &sender));
+        let ending = converse(options, request, stdin, &receiver, began);
+        stop(&mut child);
+        drop(receiver);
+        ending
+    });
+    if let (Ending::Fault(what) | Ending::NoHelper(what), Ok(status)) = (&mut ending, child.wait()) {
+        *what = format!("{what} ({status})");
+    }
+    ending
+}
+
+fn spawn(options: &CaptureOptions<'_>) -> std::io::Result<Child> {
+    Command::new(&options.helper.program)
+        .args(&options.helper.args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        // So that a signal from the terminal reaches us alone, and that ours reaches all of it.
+        .process_group(0)
+        .spawn()
+}
+
+/// Killing is safe at any moment: a reader leaves nothing to be recovered. The child is not yet waited for, so its
+/// number cannot be another's.
+fn stop(child: &mut Child) {
+    // A helper that has answered, or closed its pipe, goes by itself; its status says more than our signal would.
+    for _ in 0..20 {
+        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    let _ = child.kill();
+}
+
+fn listen(stdout: ChildStdout, sender: &SyncSender<Message>) {
+    let mut input = BufReader::new(stdout);
+    loop {
+        let message = receive::<Reply>(&mut input);
+        let last = !matches!(message, Ok(Some(_)));
+        if sender.send(message).is_err() || last {
+            return;
+        }
+    }
+}
+
+fn converse(
+    options: &CaptureOptions<'_>,
+    request: &Request,
+    mut stdin: ChildStdin,
+    receiver: &Receiver<Message>,
+    began: &mut dyn FnMut(),
+) -> Ending {
+    match next(options, receiver) {
+        Ok(Reply::Hello { protocol: PROTOCOL }) => {}
+        Ok(other) => return Ending::NoHelper(format!("it said {}", tame(&format!("{other:?}")))),
+        Err(Silence::Cancelled) => return Ending::Cancelled,
+        Err(Silence::Fault(what)) => return Ending::NoHelper(what),
+    }
+    if let Err(error) = send(&mut stdin, request) {
+        return Ending::Fault(format!("it does not listen: {error}"));
+    }
+    loop {
+        match next(options, receiver) {
+            Ok(Reply::Alive) => {}
+            Ok(Reply::Began) => began(),
+            Ok(Reply::Done(done)) => return Ending::Done(done),
+            Ok(Reply::Refused { reason, detail }) => return Ending::Refused(reason, tame(&detail)),
+            Ok(Reply::Hello { .. }) => return Ending::Fault("it greets twice".to_owned()),
+            Err(Silence::Cancelled) => return Ending::Cancelled,
+            Err(Silence::Fault(what)) => return Ending::Fault(what),
+        }
+    }
+}
+
+enum Silence {
+    Cancelled,
+    Fault(String),
+}
+
+fn next(options: &CaptureOptions<'_>, receiver: &Receiver<Message>) -> Result<Reply, Silence> {
+    let mut silent = Duration::ZERO;
+    while silent < options.silence {
+        if options.observer.cancelled() {
+            return Err(Silence::Cancelled);
+        }
+        match receiver.recv_timeout(SLICE) {
+            Ok(Ok(Some(reply))) => return Ok(reply),
+            Ok(Ok(None)) | Err(RecvTimeoutError::Disconnected) => {
+                return Err(Silence::Fault("it ended without an answer".to_owned()));
+            }
+            Ok(Err(error)) => return Err(Silence::Fault(tame(&format!("it spoke nonsense: {error}")))),
+            Err(RecvTimeoutError::Timeout) => silent += SLICE,
+        }
+    }
+    Err(Silence::Fault(format!("it said nothing for {} s", silent.as_secs_f32())))
+}
