@@ -1,1 +1,3 @@
 //! larder's one integration binary: one link, many modules.
+
+mod snapshot;

@@ -8,5 +8,7 @@
 pub mod content;
 pub mod error;
 pub mod manifest;
+pub mod reach;
+pub mod select;
 mod structure;
 mod tower;
