@@ -4,3 +4,4 @@
 
 mod nobody;
 mod source;
+mod snapshot;

@@ -12,6 +12,8 @@ mod tower;
 
 pub mod content;
 pub mod manifest;
+pub mod reach;
+pub mod select;
 
 pub mod beneath;
 pub mod source;

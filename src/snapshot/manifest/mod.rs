@@ -12,6 +12,7 @@ mod entry;
 mod node;
 
 pub mod build;
+pub mod diff;
 pub mod read;
 
 pub use entry::MAX_ENTRY_BYTES;
