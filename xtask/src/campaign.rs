@@ -1,0 +1,350 @@
+//! Long runs of randomised tests, in batches that survive an interruption.
+//!
+//! A test asks `larder_testkit::campaign` which seeds to run: few in `cargo
+//! test`, the next batch of many here. Progress belongs to one commit, since
+//! seeds that passed on other code prove nothing about this one.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::Result;
+
+/// A campaign: a part of the integration tests that repeats over seeds.
+struct Campaign {
+    /// What a test asks `larder_testkit::campaign` for.
+    name: &'static str,
+    /// Part of the names of the tests that belong to it.
+    filter: &'static str,
+    /// Repetitions that a release needs.
+    count: u64,
+    /// Repetitions between two savings of progress.
+    batch: u64,
+    /// What is repeated.
+    what: &'static str,
+}
+
+const CAMPAIGNS: [Campaign; 5] = [
+    Campaign {
+        name: "crash",
+        filter: "crash",
+        count: 64,
+        batch: 8,
+        what: "drop, keep and tear patterns at every disk operation of init, backup, resumed backup",
+    },
+    Campaign {
+        name: "kill9",
+        filter: "kill9",
+        count: 500,
+        batch: 25,
+        what: "kills of the real binary in the middle of a backup",
+    },
+    Campaign {
+        name: "live-writer",
+        filter: "live_writer",
+        count: 500,
+        batch: 20,
+        what: "snapshots of a database under a committing writer",
+    },
+    Campaign {
+        name: "mutations",
+        filter: "mutations",
+        count: 10_000_000,
+        batch: 500_000,
+        what: "mutations of valid bytes, each given to every decoder",
+    },
+    Campaign {
+        name: "fuzz-less",
+        filter: "fuzz_less",
+        count: 10_000,
+        batch: 500,
+        what: "sequences of operations against the model, from seeds instead of a fuzzer",
+    },
+];
+
+/// Marks the end of the table in `docs/testing.md`.
+const RESULTS_END: &str = "<!-- campaign-results: rows are added above this line -->";
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options<'a> {
+    count: Option<u64>,
+    batch: Option<u64>,
+    release: bool,
+    fresh: bool,
+    record: bool,
+    name: Option<&'a str>,
+}
+
+/// How far a campaign has come on a commit.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Progress {
+    commit: String,
+    done: u64,
+    seconds: u64,
+}
+
+/// Runs what is left of a campaign; without a name, lists them.
+pub(crate) fn run(root: &Path, words: &[&str]) -> Result<bool> {
+    let options = parse(words)?;
+    let Some(name) = options.name else {
+        for Campaign { name, count, what, .. } in &CAMPAIGNS {
+            println!("{name:<12} {count:>10}  {what}");
+        }
+        return Ok(true);
+    };
+    let campaign = CAMPAIGNS.iter().find(|campaign| campaign.name == name);
+    let campaign = campaign
+        .ok_or_else(|| format!("no campaign `{name}`; `cargo xtask campaign` lists them"))?;
+    let asked = options.count.unwrap_or(campaign.count);
+    let Some(progress) = advance(root, campaign, asked, &options)? else { return Ok(false) };
+    let row = result_row(campaign, asked, &progress);
+    println!("\n{row}");
+    if options.record {
+        record(root, &row)?;
+    }
+    Ok(true)
+}
+
+fn parse<'a>(words: &[&'a str]) -> Result<Options<'a>> {
+    let mut options = Options::default();
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "--count" => options.count = Some(number(word, words.next())?),
+            "--batch" => options.batch = Some(number(word, words.next())?),
+            "--release" => options.release = true,
+            "--fresh" => options.fresh = true,
+            "--record" => options.record = true,
+            name if !name.starts_with('-') && options.name.is_none() => options.name = Some(name),
+            other => {
+                return Err(format!("`{other}` is not understood; `cargo xtask` shows the usage"));
+            }
+        }
+    }
+    Ok(options)
+}
+
+fn number(option: &str, value: Option<&str>) -> Result<u64> {
+    let parsed =
+        value.and_then(|value| value.replace('_', "").parse().ok()).filter(|count| *count > 0);
+    parsed.ok_or_else(|| format!("{option} needs a number above 0"))
+}
+
+/// Runs batches up to `asked`; `None` when one failed.
+fn advance(
+    root: &Path,
+    campaign: &Campaign,
+    asked: u64,
+    options: &Options<'_>,
+) -> Result<Option<Progress>> {
+    let store = Store::new(root, campaign.name)?;
+    let mut progress = store.load(&commit(root)?, options.fresh)?;
+    println!("{}: {} / {asked} done", campaign.name, progress.done);
+    while progress.done < asked {
+        let count = options.batch.unwrap_or(campaign.batch).min(asked - progress.done);
+        let began = Instant::now();
+        if !batch(root, campaign, progress.done, count, options.release)? {
+            let (first, last) = (progress.done, progress.done + count - 1);
+            println!(
+                "{}: FAILED within seeds {first} to {last}; {first} / {asked} done",
+                campaign.name
+            );
+            return Ok(None);
+        }
+        progress.done += count;
+        progress.seconds += began.elapsed().as_secs();
+        store.save(&progress)?;
+        println!("{}: {} / {asked} done, {} s", campaign.name, progress.done, progress.seconds);
+    }
+    Ok(Some(progress))
+}
+
+/// Runs the tests of a campaign over some seeds. A test that never asked for its seeds ran nothing: that is an error.
+fn batch(root: &Path, campaign: &Campaign, from: u64, count: u64, release: bool) -> Result<bool> {
+    let asked_log = directory(root).join(format!("{}.asked", campaign.name));
+    remove_if_there(&asked_log)?;
+    let mut command = Command::new("cargo");
+    command.args(["test", "--quiet", "--package", "larder", "--test", "it"]);
+    command.args(release.then_some("--release")).arg(campaign.filter);
+    command.env("LARDER_CAMPAIGN", format!("{}={count}", campaign.name));
+    command.env("LARDER_CAMPAIGN_FROM", format!("{}={from}", campaign.name));
+    command.env("LARDER_CAMPAIGN_LOG", &asked_log);
+    let status = command.current_dir(root).stdin(Stdio::null()).status();
+    let passed = status.map_err(|error| format!("cannot start cargo: {error}"))?.success();
+    let expected = format!("{} {from} {count}", campaign.name);
+    if passed && !was_asked(&fs::read_to_string(&asked_log).unwrap_or_default(), &expected) {
+        return Err(format!(
+            "no test with `{}` in its name asked larder_testkit::campaign for `{}`: the campaign ran nothing",
+            campaign.filter, campaign.name
+        ));
+    }
+    Ok(passed)
+}
+
+fn was_asked(log: &str, expected: &str) -> bool {
+    log.lines().any(|line| line == expected)
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("cannot remove {}: {error}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The commit that is tested, with a mark when the sources differ from it.
+fn commit(root: &Path) -> Result<String> {
+    let output = Command::new("git")
+        .args(["describe", "--always", "--dirty", "--exclude=*"])
+        .current_dir(root)
+        .output();
+    let output = output.map_err(|error| format!("cannot start git: {error}"))?;
+    if !output.status.success() {
+        return Err("git does not know this commit; a campaign's result belongs to one".to_owned());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn directory(root: &Path) -> PathBuf {
+    root.join("target/campaign")
+}
+
+/// `target/campaign/<name>.progress`.
+struct Store {
+    path: PathBuf,
+}
+
+impl Store {
+    fn new(root: &Path, name: &str) -> Result<Self> {
+        let directory = directory(root);
+        fs::create_dir_all(&directory)
+            .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
+        Ok(Self { path: directory.join(format!("{name}.progress")) })
+    }
+
+    /// The progress made on this commit; none when it was made on another.
+    fn load(&self, commit: &str, fresh: bool) -> Result<Progress> {
+        let begin = || Progress { commit: commit.to_owned(), ..Progress::default() };
+        let text = match fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(begin()),
+            Err(error) => return Err(format!("cannot read {}: {error}", self.path.display())),
+        };
+        let known = from_text(&text)
+            .ok_or_else(|| format!("{} is not a progress file", self.path.display()))?;
+        if fresh {
+            return Ok(begin());
+        }
+        if known.commit != commit {
+            println!("progress was made on {}; beginning again on {commit}", known.commit);
+            return Ok(begin());
+        }
+        Ok(known)
+    }
+
+    /// Replaced in one step: an interruption leaves the old progress or the new.
+    fn save(&self, progress: &Progress) -> Result<()> {
+        let draft = self.path.with_extension("draft");
+        let explain = |error| format!("cannot save {}: {error}", self.path.display());
+        fs::write(&draft, to_text(progress)).map_err(explain)?;
+        fs::rename(&draft, &self.path).map_err(explain)
+    }
+}
+
+fn to_text(progress: &Progress) -> String {
+    let Progress { commit, done, seconds } = progress;
+    format!("commit {commit}\ndone {done}\nseconds {seconds}\n")
+}
+
+fn from_text(text: &str) -> Option<Progress> {
+    let field = |name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::to_owned)
+    };
+    Some(Progress {
+        commit: field("commit")?,
+        done: field("done")?.parse().ok()?,
+        seconds: field("seconds")?.parse().ok()?,
+    })
+}
+
+/// A row of the table in `docs/testing.md`.
+fn result_row(campaign: &Campaign, asked: u64, progress: &Progress) -> String {
+    let mut row = String::new();
+    let Progress { commit, done, seconds } = progress;
+    // Writing into a string cannot fail.
+    let _ = write!(row, "| {} | {asked} | {done} | 0 | {commit} | {seconds} s |", campaign.name);
+    row
+}
+
+fn record(root: &Path, row: &str) -> Result<()> {
+    let path = root.join("docs/testing.md");
+    let text = fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read docs/testing.md: {error}"))?;
+    let added = with_row(&text, row)
+        .ok_or_else(|| format!("docs/testing.md has no line `{RESULTS_END}`"))?;
+    fs::write(&path, added).map_err(|error| format!("cannot write docs/testing.md: {error}"))
+}
+
+/// The document with one more row. A table ends at a blank line, so the mark stands right below its rows.
+fn with_row(text: &str, row: &str) -> Option<String> {
+    let (before, after) = text.split_once(RESULTS_END)?;
+    Some(format!("{before}{row}\n{RESULTS_END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_and_nonsense_is_refused() {
+        let options = parse(&["crash", "--count", "1_000", "--release"]).unwrap();
+        let expected =
+            Options { name: Some("crash"), count: Some(1000), release: true, ..Options::default() };
+        assert_eq!(options, expected);
+        for wrong in
+            [&["--count"][..], &["--count", "0"], &["--count", "x"], &["--cuont", "1"], &["a", "b"]]
+        {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn progress_comes_back_as_it_was_saved() {
+        let progress = Progress { commit: "abc-dirty".to_owned(), done: 7, seconds: 90 };
+        assert_eq!(from_text(&to_text(&progress)), Some(progress));
+        assert_eq!(from_text("done 7\n"), None);
+        assert_eq!(from_text(""), None);
+    }
+
+    #[test]
+    fn rows_gather_above_the_mark() {
+        let text = format!("| a |\n{RESULTS_END}\nrest\n");
+        let once = with_row(&text, "| b |").unwrap();
+        assert_eq!(once, format!("| a |\n| b |\n{RESULTS_END}\nrest\n"));
+        assert!(with_row("no table", "| b |").is_none());
+    }
+
+    #[test]
+    fn a_campaign_whose_tests_did_not_ask_ran_nothing() {
+        assert!(was_asked("kill9 0 25\ncrash 8 8\n", "crash 8 8"));
+        assert!(!was_asked("crash 0 8\n", "crash 8 8"));
+        assert!(!was_asked("", "crash 8 8"));
+    }
+
+    #[test]
+    fn names_are_unique_and_filters_select_only_their_own() {
+        for (index, campaign) in CAMPAIGNS.iter().enumerate() {
+            for other in &CAMPAIGNS[index + 1..] {
+                assert_ne!(campaign.name, other.name);
+                assert!(
+                    !campaign.filter.contains(other.filter)
+                        && !other.filter.contains(campaign.filter)
+                );
+            }
+        }
+    }
+}
