@@ -2,13 +2,12 @@
 
 use std::io;
 
-use crate::observe::Warning;
 use crate::repo::error::RepoError;
 use crate::snapshot::archive::ArchiveError;
 use crate::snapshot::error::SnapshotError;
-use crate::snapshot::restore::error::RestoreError;
 use crate::snapshot::select::error::SelectError;
 use crate::snapshot::source::error::SourceError;
+use crate::sqlite::captured::CaptureError;
 
 /// Result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -46,9 +45,9 @@ pub enum Error {
     /// The source.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// Restoring.
+    /// There is no room for a captured database.
     #[error(transparent)]
-    Restore(RestoreError),
+    Capture(CaptureError),
     /// Which snapshot is meant.
     #[error(transparent)]
     Select(#[from] SelectError),
@@ -92,13 +91,14 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) | Self::Snapshot(SnapshotError::Repo(error)) => repo_kind(error),
-            Self::Restore(error) => restore_kind(error),
+            Self::Capture(error) if error.is_no_space() => ErrorKind::NoSpace,
             Self::Usage { .. } => ErrorKind::Usage,
             Self::Source(SourceError::Pattern { .. }) => ErrorKind::Usage,
             Self::Io { source, .. } if is_full(source) => ErrorKind::NoSpace,
             Self::Interrupted => ErrorKind::Interrupted,
-            Self::Select(error) if error.is_usage() => ErrorKind::Usage,
+            Self::Select(error) if is_vague(error) => ErrorKind::Usage,
             Self::Snapshot(_)
+            | Self::Capture(_)
             | Self::Source(_)
             | Self::Select(_)
             | Self::NotInSnapshot { .. }
@@ -120,11 +120,12 @@ fn repo_kind(error: &RepoError) -> ErrorKind {
     }
 }
 
-fn restore_kind(error: &RestoreError) -> ErrorKind {
-    match error {
-        RestoreError::Repo(error) => repo_kind(error),
-        _ => ErrorKind::Failed,
-    }
+/// A reference that could mean several snapshots, or none by its form, is the caller's to mend.
+fn is_vague(error: &SelectError) -> bool {
+    matches!(
+        error,
+        SelectError::NotAReference { .. } | SelectError::SeveralSources { .. } | SelectError::Ambiguous { .. }
+    )
 }
 
 fn is_full(error: &io::Error) -> bool {
@@ -146,12 +147,8 @@ impl From<ArchiveError> for Error {
             ArchiveError::Source(error) => Self::Source(error),
             ArchiveError::Snapshot(error) => error.into(),
             ArchiveError::Spool(source) => Self::Io { what: "writing to the spool directory".into(), source },
+            ArchiveError::Capture(error) => Self::Capture(error),
             ArchiveError::Cancelled => Self::Interrupted,
         }
     }
-}
-
-/// A warning that repeats an error which the work went on after.
-pub fn as_warning(subject: &str, error: &Error) -> Warning {
-    Warning::about(subject, error.to_string())
 }

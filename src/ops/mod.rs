@@ -7,3 +7,10 @@ pub mod naming;
 pub mod open;
 
 pub mod backup;
+pub mod catalog;
+pub mod paths;
+
+pub mod cat;
+pub mod diff;
+pub mod ls;
+pub mod tag;

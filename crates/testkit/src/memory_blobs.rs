@@ -67,6 +67,10 @@ impl BlobWrite for MemoryBlobs {
         self.stored.fetch_add(1, Ordering::Relaxed);
         Ok(Put { id, stored_len: u32::try_from(blob.plain.len()).ok() })
     }
+
+    fn has(&self, blob_type: BlobType, id: &BlobId) -> Result<bool> {
+        Ok(self.blobs().contains_key(&(blob_type, *id)))
+    }
 }
 
 impl BlobRead for MemoryBlobs {

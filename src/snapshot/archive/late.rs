@@ -14,12 +14,12 @@ use crate::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord};
 use crate::id::BlobType;
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
-use crate::snapshot::archive::capture::CapturedDatabase;
 use crate::snapshot::archive::file::{Scratch, Stored, store_file};
 use crate::snapshot::archive::scan::{Late, LateDatabase, Read, SideFile, absolute, read, source_of};
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::content::write::ContentWriter;
+use crate::sqlite::captured::{CaptureError, Captured};
 use crate::sqlite::identity::{observe, settled_before};
 
 /// Groups that are read and stored side by side.
@@ -80,15 +80,17 @@ impl Act<'_, '_> {
         let path = absolute(source, &database.item.key);
         let captured = match self.request.capture.capture(&path) {
             Ok(captured) => captured,
-            Err(reason) => {
-                self.tally.finding(database.item.key.clone(), format!("database not captured: {reason}"));
+            Err(CaptureError::Cancelled { .. }) => return Err(ArchiveError::Cancelled),
+            Err(error) if error.is_no_space() => return Err(ArchiveError::Capture(error)),
+            Err(error) => {
+                self.tally.finding(database.item.key.clone(), format!("database not saved: {}", in_full(&error)));
                 return Ok(());
             }
         };
         let content = self.store(&captured)?;
         let record = record_of(&database.item.key, &captured);
         self.report(&database.item.key, &record);
-        self.keep(database, content, record, captured.is_complete())
+        self.keep(database, content, record, !captured.needs_side_files())
     }
 
     /// The parent's bytes, when neither the database nor its log has changed since they were captured.
@@ -135,7 +137,7 @@ impl Act<'_, '_> {
         Ok(())
     }
 
-    fn store(&self, captured: &CapturedDatabase) -> Result<Content, ArchiveError> {
+    fn store(&self, captured: &Captured) -> Result<Content, ArchiveError> {
         match page_groups(captured) {
             Some(groups) => self.store_groups(&captured.file, &groups),
             None => self.store_plainly(captured),
@@ -167,7 +169,7 @@ impl Act<'_, '_> {
     }
 
     /// Bytes that are not known to be pages are cut like any file.
-    fn store_plainly(&self, captured: &CapturedDatabase) -> Result<Content, ArchiveError> {
+    fn store_plainly(&self, captured: &Captured) -> Result<Content, ArchiveError> {
         let mut bytes = SpoolBytes { file: &captured.file, at: 0, failure: None };
         let stored =
             store_file(&mut bytes, captured.len, &self.request.cut, self.blobs, &mut Scratch::new(), |_| false)?;
@@ -208,15 +210,26 @@ impl Act<'_, '_> {
     }
 }
 
+/// An error and what caused it, in one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// The groups of a database that is whole pages; nothing for other bytes.
-fn page_groups(captured: &CapturedDatabase) -> Option<Vec<PageGroup>> {
+fn page_groups(captured: &Captured) -> Option<Vec<PageGroup>> {
     let whole = captured.page_count.checked_mul(u64::from(captured.page_size)) == Some(captured.len);
     let page_count = u32::try_from(captured.page_count).ok().filter(|count| whole && *count > 0)?;
     let groups = PageGroups::new(captured.page_size, DEFAULT_GROUP_BYTES).ok()?;
     Some(groups.of_database(page_count).collect())
 }
 
-fn record_of(key: &EntryKey, captured: &CapturedDatabase) -> DatabaseRecord {
+fn record_of(key: &EntryKey, captured: &Captured) -> DatabaseRecord {
     DatabaseRecord {
         root: key.root,
         path: key.path.clone(),
@@ -226,7 +239,7 @@ fn record_of(key: &EntryKey, captured: &CapturedDatabase) -> DatabaseRecord {
         page_count: captured.page_count,
         len: captured.len,
         check: captured.check.clone(),
-        captured_at_ns: captured.captured_at_ns,
+        captured_at_ns: captured.started_ns,
         identity: captured.identity.clone(),
         extensions: Vec::new(),
     }

@@ -23,6 +23,7 @@ use crate::snapshot::error::SnapshotError;
 use crate::snapshot::manifest::build::ManifestBuilder;
 use crate::snapshot::source::error::SourceError;
 use crate::snapshot::source::walk::{Source, WalkOptions};
+use crate::sqlite::captured::CaptureError;
 
 mod draft;
 mod file;
@@ -48,6 +49,9 @@ pub enum ArchiveError {
     /// The draft of the manifest could not be kept in the spool directory.
     #[error("spool: {0}")]
     Spool(std::io::Error),
+    /// There is no room for a captured database.
+    #[error(transparent)]
+    Capture(CaptureError),
     /// The caller asked to stop.
     #[error("interrupted")]
     Cancelled,

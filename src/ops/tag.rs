@@ -1,0 +1,53 @@
+//! Giving tags to a snapshot, and taking them away.
+
+use std::collections::BTreeSet;
+
+use crate::codec::fact::{Statement, Subject};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::ops::catalog::Catalog;
+use crate::repo::snapshots::Snapshot;
+
+/// One change of a snapshot's tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagChange {
+    /// Give it.
+    Add(String),
+    /// Take it away.
+    Remove(String),
+}
+
+/// Changes the tags of a snapshot and returns those that it has then. What is so already costs nothing.
+pub fn tag(
+    catalog: &Catalog<'_>,
+    snapshot: &Snapshot,
+    changes: &[TagChange],
+    host: &dyn Host,
+) -> Result<BTreeSet<String>> {
+    let mut tags = catalog.facts().tags_of(snapshot.id, &snapshot.record.tags);
+    let mut statements = Vec::new();
+    for change in changes {
+        let (name, changed, statement) = match change {
+            TagChange::Add(name) => (name, tags.insert(name.clone()), Statement::Holds),
+            TagChange::Remove(name) => (name, tags.remove(name), Statement::HoldsNot),
+        };
+        check_tag(name)?;
+        if changed {
+            statements.push((Subject::Tag { snapshot: snapshot.id, tag: name.clone() }, statement));
+        }
+    }
+    if !statements.is_empty() {
+        catalog.facts().publish(catalog.repository(), statements, host)?;
+    }
+    Ok(tags)
+}
+
+/// Refuses a text that cannot be a tag.
+pub fn check_tag(name: &str) -> Result<()> {
+    let fits = !name.is_empty() && name.len() <= 255 && !name.chars().any(|c| c.is_control() || c.is_whitespace() || c == ',');
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::Usage { what: format!("{name:?} cannot be a tag: 1 to 255 bytes, no spaces, commas or control characters") })
+    }
+}
