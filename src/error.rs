@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::repo::backend::BackendError;
 use crate::repo::error::RepoError;
 use crate::snapshot::archive::ArchiveError;
 use crate::snapshot::error::SnapshotError;
@@ -87,6 +88,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// A failure of the storage.
+    pub fn from_backend(error: BackendError) -> Self {
+        Self::Repo(error.into())
+    }
+
     /// What a front end may branch on.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -124,7 +130,9 @@ fn repo_kind(error: &RepoError) -> ErrorKind {
 fn is_vague(error: &SelectError) -> bool {
     matches!(
         error,
-        SelectError::NotAReference { .. } | SelectError::SeveralSources { .. } | SelectError::Ambiguous { .. }
+        SelectError::NotAReference { .. }
+            | SelectError::SeveralSources { .. }
+            | SelectError::Ambiguous { .. }
     )
 }
 
@@ -146,7 +154,9 @@ impl From<ArchiveError> for Error {
         match error {
             ArchiveError::Source(error) => Self::Source(error),
             ArchiveError::Snapshot(error) => error.into(),
-            ArchiveError::Spool(source) => Self::Io { what: "writing to the spool directory".into(), source },
+            ArchiveError::Spool(source) => {
+                Self::Io { what: "writing to the spool directory".into(), source }
+            }
             ArchiveError::Capture(error) => Self::Capture(error),
             ArchiveError::Cancelled => Self::Interrupted,
         }

@@ -5,16 +5,25 @@ use std::path::Path;
 
 use crate::codec::manifest::{EntryKind, Extent, FileEntry};
 use crate::error::{Error, Result};
+use crate::ops::paths::find_entry;
 use crate::repo::blobs::BlobRead;
 use crate::repo::snapshots::Snapshot;
-use crate::ops::paths::find_entry;
 use crate::snapshot::content::read::{chunks, read_chunk};
 
 /// Writes a file's bytes, holes as zeros. Every chunk is proved before a byte of it is written.
-pub fn cat(blobs: &dyn BlobRead, snapshot: &Snapshot, path: &Path, output: &mut dyn Write) -> Result<u64> {
+pub fn cat(
+    blobs: &dyn BlobRead,
+    snapshot: &Snapshot,
+    path: &Path,
+    output: &mut dyn Write,
+) -> Result<u64> {
     let entry = find_entry(blobs, snapshot, path)?;
     let EntryKind::File(file) = &entry.kind else {
-        let what = if entry.kind == EntryKind::Directory { "is a directory" } else { "is not a regular file" };
+        let what = if entry.kind == EntryKind::Directory {
+            "is a directory"
+        } else {
+            "is not a regular file"
+        };
         return Err(Error::UnfitPath { path: path.display().to_string(), what: what.into() });
     };
     let mut sink = Sink { output, holes: Holes::of(file), at: 0 };
@@ -68,7 +77,9 @@ impl Sink<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output.write_all(bytes).map_err(|source| Error::Io { what: "writing the output".into(), source })?;
+        self.output
+            .write_all(bytes)
+            .map_err(|source| Error::Io { what: "writing the output".into(), source })?;
         self.at += bytes.len() as u64;
         Ok(())
     }

@@ -30,7 +30,9 @@ impl<'r> Catalog<'r> {
         let held = share_repository(repository.backend())?;
         let listing = Listing::read(repository)?;
         let facts = Facts::read(repository)?;
-        let tags_of = |snapshot: &Snapshot| facts.tags_of(snapshot.id, &snapshot.record.tags).into_iter().collect();
+        let tags_of = |snapshot: &Snapshot| {
+            facts.tags_of(snapshot.id, &snapshot.record.tags).into_iter().collect()
+        };
         let tags = listing.snapshots.iter().map(tags_of).collect();
         Ok(Self { repository, facts, listing, tags, _held: held })
     }
@@ -67,7 +69,12 @@ impl<'r> Catalog<'r> {
     }
 
     /// The snapshot that a reference means, in this zone, of this source where one is named.
-    pub fn select(&self, reference: &str, source: Option<&str>, zone: &TimeZone) -> Result<&Snapshot> {
+    pub fn select(
+        &self,
+        reference: &str,
+        source: Option<&str>,
+        zone: &TimeZone,
+    ) -> Result<&Snapshot> {
         let reference: Reference = reference.parse()?;
         let candidates: Vec<_> = self
             .snapshots()

@@ -28,7 +28,9 @@ pub fn diff(
 ) -> Result<DiffSummary> {
     if before.record.source != after.record.source {
         let (a, b) = (&before.record.source, &after.record.source);
-        return Err(Error::Usage { what: format!("the snapshots are of different sources, {a:?} and {b:?}") });
+        return Err(Error::Usage {
+            what: format!("the snapshots are of different sources, {a:?} and {b:?}"),
+        });
     }
     let mut summary = DiffSummary::default();
     for change in Changes::between(blobs, &before.record.manifest, &after.record.manifest)? {

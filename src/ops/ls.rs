@@ -53,7 +53,9 @@ fn roots(manifest: &ManifestReader<'_>, snapshot: &Snapshot) -> Result<Vec<Entry
     let numbers = (0_u32..).take(snapshot.record.roots.len());
     let mut roots = Vec::new();
     for root in numbers {
-        roots.extend(manifest.lookup(&crate::codec::manifest::EntryKey { root, path: Vec::new().into() })?);
+        roots.extend(
+            manifest.lookup(&crate::codec::manifest::EntryKey { root, path: Vec::new().into() })?,
+        );
     }
     Ok(roots)
 }

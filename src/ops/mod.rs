@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod paths;
 
 pub mod cat;
+pub mod check;
 pub mod diff;
 pub mod ls;
 pub mod tag;

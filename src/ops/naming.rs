@@ -57,7 +57,8 @@ pub fn source_name(
 
 fn saved_as(listing: &Listing, roots: &[PathBuf]) -> Option<String> {
     let same = listing.snapshots.iter().filter(|snapshot| roots_of(snapshot) == roots);
-    same.max_by_key(|snapshot| snapshot.record.started_ns).map(|snapshot| snapshot.record.source.clone())
+    same.max_by_key(|snapshot| snapshot.record.started_ns)
+        .map(|snapshot| snapshot.record.source.clone())
 }
 
 fn natural_name(roots: &[PathBuf]) -> String {
@@ -65,7 +66,10 @@ fn natural_name(roots: &[PathBuf]) -> String {
         return "partshub".to_owned();
     }
     let last = roots.first().and_then(|root| root.file_name());
-    last.map_or_else(|| "root".to_owned(), |name| name.to_string_lossy().replace(|c: char| c.is_control(), "_"))
+    last.map_or_else(
+        || "root".to_owned(),
+        |name| name.to_string_lossy().replace(|c: char| c.is_control(), "_"),
+    )
 }
 
 fn fit(name: &str) -> Result<(), NamingError> {

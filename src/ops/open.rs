@@ -18,7 +18,9 @@ pub fn open_local(path: &Path) -> Result<Repository> {
     let location = path.display().to_string();
     let disk = match RealDisk::open(path) {
         Ok(disk) => disk,
-        Err(error) if error.kind() == DiskErrorKind::NotFound => return Err(RepoError::NoRepository { location }.into()),
+        Err(error) if error.kind() == DiskErrorKind::NotFound => {
+            return Err(RepoError::NoRepository { location }.into());
+        }
         Err(error) => return Err(io_error(path, error)),
     };
     Ok(Repository::open(backend(disk), &location)?)

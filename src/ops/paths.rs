@@ -20,7 +20,10 @@ pub fn find_entry(blobs: &dyn BlobRead, snapshot: &Snapshot, path: &Path) -> Res
         found.extend(manifest.lookup(&key)?);
     }
     match found.len() {
-        0 => Err(Error::NotInSnapshot { path: path.display().to_string(), snapshot: snapshot.id.short() }),
+        0 => Err(Error::NotInSnapshot {
+            path: path.display().to_string(),
+            snapshot: snapshot.id.short(),
+        }),
         1 => Ok(found.remove(0)),
         _ => Err(Error::Usage { what: ambiguous(snapshot, path, &found) }),
     }
@@ -50,9 +53,13 @@ pub fn absolute_bytes(snapshot: &Snapshot, key: &EntryKey) -> Vec<u8> {
 fn possible_keys(snapshot: &Snapshot, path: &Path) -> Result<Vec<EntryKey>> {
     let roots = snapshot.record.roots.iter().zip(0_u32..);
     if path.is_absolute() {
-        let below = |root: &[u8]| path.strip_prefix(Path::new(OsStr::from_bytes(root))).ok().map(Path::to_path_buf);
+        let below = |root: &[u8]| {
+            path.strip_prefix(Path::new(OsStr::from_bytes(root))).ok().map(Path::to_path_buf)
+        };
         let keys = roots.filter_map(|(root, number)| Some((number, below(&root.path)?)));
-        return keys.map(|(root, below)| Ok(EntryKey { root, path: clean(&below)?.into() })).collect();
+        return keys
+            .map(|(root, below)| Ok(EntryKey { root, path: clean(&below)?.into() }))
+            .collect();
     }
     let relative = clean(path)?;
     Ok(roots.map(|(_, root)| EntryKey { root, path: relative.clone().into() }).collect())
@@ -66,7 +73,9 @@ fn clean(path: &Path) -> Result<Vec<u8>> {
             Component::Normal(name) => parts.push(name.as_bytes()),
             Component::CurDir => {}
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err(Error::Usage { what: format!("{}: a path in a snapshot cannot contain `..`", path.display()) });
+                return Err(Error::Usage {
+                    what: format!("{}: a path in a snapshot cannot contain `..`", path.display()),
+                });
             }
         }
     }

@@ -44,10 +44,16 @@ pub fn tag(
 
 /// Refuses a text that cannot be a tag.
 pub fn check_tag(name: &str) -> Result<()> {
-    let fits = !name.is_empty() && name.len() <= 255 && !name.chars().any(|c| c.is_control() || c.is_whitespace() || c == ',');
+    let fits = !name.is_empty()
+        && name.len() <= 255
+        && !name.chars().any(|c| c.is_control() || c.is_whitespace() || c == ',');
     if fits {
         Ok(())
     } else {
-        Err(Error::Usage { what: format!("{name:?} cannot be a tag: 1 to 255 bytes, no spaces, commas or control characters") })
+        Err(Error::Usage {
+            what: format!(
+                "{name:?} cannot be a tag: 1 to 255 bytes, no spaces, commas or control characters"
+            ),
+        })
     }
 }

@@ -62,7 +62,9 @@ fn looks_random(plain: &[u8]) -> bool {
         return false;
     }
     let last = plain.len() - SAMPLE_LEN;
-    [0, last / 2, last].into_iter().all(|start| entropy_bits(&plain[start..start + SAMPLE_LEN]) > 7.6)
+    [0, last / 2, last]
+        .into_iter()
+        .all(|start| entropy_bits(&plain[start..start + SAMPLE_LEN]) > 7.6)
 }
 
 /// Shannon entropy of a sample, bits a byte.
@@ -72,7 +74,12 @@ fn entropy_bits(sample: &[u8]) -> f64 {
         histogram[usize::from(*byte)] += 1;
     }
     let total = f64::from(u32::try_from(sample.len()).unwrap_or(u32::MAX));
-    histogram.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / total).map(|p| -p * p.log2()).sum()
+    histogram
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / total)
+        .map(|p| -p * p.log2())
+        .sum()
 }
 
 #[cfg(test)]

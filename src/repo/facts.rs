@@ -32,13 +32,17 @@ impl Facts {
                 Err(error) => return Err(error),
             }
         }
-        facts.refuse_unknown_features(|needed| matches!(needed, Statement::Needed { to_read: true, .. }))?;
+        facts.refuse_unknown_features(|needed| {
+            matches!(needed, Statement::Needed { to_read: true, .. })
+        })?;
         Ok(facts)
     }
 
     /// Refuses to write where a feature says that an ignorant program must not.
     pub fn allow_writing(&self) -> Result<()> {
-        self.refuse_unknown_features(|needed| matches!(needed, Statement::Needed { to_write: true, .. }))
+        self.refuse_unknown_features(|needed| {
+            matches!(needed, Statement::Needed { to_write: true, .. })
+        })
     }
 
     fn admit(&mut self, id: FactId, fact: Fact) {
@@ -90,7 +94,8 @@ impl Facts {
         let mut tags: BTreeSet<String> = born_with.iter().cloned().collect();
         for (subject, fact) in self.subjects() {
             match subject {
-                Subject::Tag { snapshot: about, tag } if *about == snapshot => match fact.statement {
+                Subject::Tag { snapshot: about, tag } if *about == snapshot => match fact.statement
+                {
                     Statement::Holds => drop(tags.insert(tag.clone())),
                     _ => drop(tags.remove(tag)),
                 },
@@ -110,14 +115,23 @@ impl Facts {
 
     /// Publishes statements about subjects, all durable on return. Facts name snapshots and packs that others wrote, so those directories
     /// are synced first.
-    pub fn publish(&self, repository: &Repository, statements: Vec<(Subject, Statement)>, host: &dyn Host) -> Result<()> {
+    pub fn publish(
+        &self,
+        repository: &Repository,
+        statements: Vec<(Subject, Statement)>,
+        host: &dyn Host,
+    ) -> Result<()> {
         self.allow_writing()?;
         let backend = repository.backend();
         backend.sync(layout::SNAPSHOTS)?;
         backend.sync(layout::PACKS)?;
         let stage = backend.stage(&format!("fact-{}", random_name(host)))?;
         for (subject, statement) in statements {
-            let sequence = self.about(&subject).map_or(0, |fact| fact.sequence).saturating_add(1).min(MAX_SEQUENCE - 1);
+            let sequence = self
+                .about(&subject)
+                .map_or(0, |fact| fact.sequence)
+                .saturating_add(1)
+                .min(MAX_SEQUENCE - 1);
             let (time_ns, host) = (host.now_ns(), host.name());
             let fact = Fact { subject, sequence, time_ns, host, statement, extensions: Vec::new() };
             let bytes = fact.encode().map_err(RepoError::Encode)?;
@@ -130,5 +144,7 @@ impl Facts {
 /// One fact, proved by its name. Superseded facts go at prune; one that is gone says nothing.
 fn read_fact(repository: &Repository, id: FactId) -> Result<Option<Fact>> {
     let key = layout::fact(&id);
-    read_named(repository.backend(), &key, repository.keys(), |keys, bytes| keys.fact_id(bytes) == id)
+    read_named(repository.backend(), &key, repository.keys(), |keys, bytes| {
+        keys.fact_id(bytes) == id
+    })
 }

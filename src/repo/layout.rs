@@ -88,7 +88,10 @@ pub fn source_lock(source: &str) -> Key {
 /// The ids in a listing, each with what the listing says of it. Names that are no ids are left out: readers ignore what they do
 /// not know, and check reports it.
 pub fn ids<I: FromStr>(listing: &[ObjectInfo]) -> impl Iterator<Item = (I, &ObjectInfo)> {
-    listing.iter().filter(|object| !object.is_dir).filter_map(|object| Some((object.name.parse().ok()?, object)))
+    listing
+        .iter()
+        .filter(|object| !object.is_dir)
+        .filter_map(|object| Some((object.name.parse().ok()?, object)))
 }
 
 #[cfg(test)]
@@ -103,9 +106,14 @@ mod tests {
 
     #[test]
     fn a_listing_gives_its_ids_and_nothing_else() {
-        let object = |name: &str, is_dir| ObjectInfo { name: name.into(), len: 1, modified_ns: 0, is_dir };
+        let object =
+            |name: &str, is_dir| ObjectInfo { name: name.into(), len: 1, modified_ns: 0, is_dir };
         let id = PackId::from_bytes([1; 32]);
-        let listing = [object(&id.to_string(), false), object("README", false), object(&id.to_string(), true)];
+        let listing = [
+            object(&id.to_string(), false),
+            object("README", false),
+            object(&id.to_string(), true),
+        ];
         assert_eq!(ids::<PackId>(&listing).map(|(id, _)| id).collect::<Vec<_>>(), [id]);
     }
 }

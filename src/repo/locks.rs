@@ -48,7 +48,12 @@ pub fn try_maintain(backend: &dyn Backend) -> Result<Option<Held>> {
 const PATIENCE: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(5);
 
-fn take(backend: &dyn Backend, key: &Key, mode: LockMode, what: &str) -> Result<Box<dyn LockGuard>> {
+fn take(
+    backend: &dyn Backend,
+    key: &Key,
+    mode: LockMode,
+    what: &str,
+) -> Result<Box<dyn LockGuard>> {
     let patience = if mode == LockMode::Shared { PATIENCE } else { 0 };
     for _ in 0..patience {
         if let Some(guard) = backend.lock(key, mode)? {

@@ -35,12 +35,16 @@ pub fn missing_snapshots(listing: &Listing, facts: &Facts) -> Vec<Missing> {
 
 type Rank = (u64, SnapshotId);
 
-fn newest_statements<'a>(listing: &'a Listing, facts: &'a Facts) -> BTreeMap<&'a str, (Rank, Vec<SnapshotId>)> {
+fn newest_statements<'a>(
+    listing: &'a Listing,
+    facts: &'a Facts,
+) -> BTreeMap<&'a str, (Rank, Vec<SnapshotId>)> {
     let mut newest: BTreeMap<&str, (Rank, Vec<SnapshotId>)> = BTreeMap::new();
-    let mut consider = |source: &'a str, rank: Rank, named: Vec<SnapshotId>| match newest.get(source) {
-        Some((best, _)) if *best >= rank => {}
-        _ => drop(newest.insert(source, (rank, named))),
-    };
+    let mut consider =
+        |source: &'a str, rank: Rank, named: Vec<SnapshotId>| match newest.get(source) {
+            Some((best, _)) if *best >= rank => {}
+            _ => drop(newest.insert(source, (rank, named))),
+        };
     for snapshot in &listing.snapshots {
         let record = &snapshot.record;
         consider(&record.source, (record.sequence, snapshot.id), record.siblings.present.clone());
@@ -63,6 +67,7 @@ fn forgotten(facts: &Facts) -> impl Iterator<Item = (SnapshotId, &str, u64, &[Sn
 /// The sequence for the next snapshot of a source: one more than any that was ever seen.
 pub fn next_sequence(listing: &Listing, facts: &Facts, source: &str) -> u64 {
     let recorded = listing.of_source(source).map(|snapshot| snapshot.record.sequence);
-    let gone = forgotten(facts).filter(|(_, of, ..)| *of == source).map(|(_, _, sequence, _)| sequence);
+    let gone =
+        forgotten(facts).filter(|(_, of, ..)| *of == source).map(|(_, _, sequence, _)| sequence);
     recorded.chain(gone).max().map_or(1, |highest| highest + 1)
 }

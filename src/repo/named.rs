@@ -20,7 +20,9 @@ pub(super) fn read_named<T: Durable>(
     };
     let damage = |reason: String| Damage::Object { object: key.to_string(), reason };
     if !has_name(keys, &bytes) {
-        return Err(damage("the bytes do not have the hash that is the object's name".into()).into());
+        return Err(
+            damage("the bytes do not have the hash that is the object's name".into()).into()
+        );
     }
     match T::decode(&bytes) {
         Ok(structure) => Ok(Some(structure)),

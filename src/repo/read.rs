@@ -59,12 +59,14 @@ impl<'r> Reader<'r> {
 
     /// The plaintext at one place; read a second time before the place is given up, because a bad read may pass.
     fn read_place(&self, place: &Place, id: &BlobId) -> std::result::Result<Vec<u8>, Damage> {
-        self.try_place(place, id).or_else(|_| self.try_place(place, id)).map_err(|reason| Damage::Blob {
-            blob_type: place.blob_type,
-            id: *id,
-            pack: place.pack,
-            offset: place.offset,
-            reason,
+        self.try_place(place, id).or_else(|_| self.try_place(place, id)).map_err(|reason| {
+            Damage::Blob {
+                blob_type: place.blob_type,
+                id: *id,
+                pack: place.pack,
+                offset: place.offset,
+                reason,
+            }
         })
     }
 
@@ -85,7 +87,12 @@ impl<'r> Reader<'r> {
     }
 
     /// Tries places in turn; what fails is noted when another one serves.
-    fn first_sound(&self, places: &[Place], id: &BlobId, failed: &mut Vec<Damage>) -> Option<Vec<u8>> {
+    fn first_sound(
+        &self,
+        places: &[Place],
+        id: &BlobId,
+        failed: &mut Vec<Damage>,
+    ) -> Option<Vec<u8>> {
         for place in places {
             match self.read_place(place, id) {
                 Ok(plain) => return Some(plain),
@@ -103,7 +110,8 @@ impl BlobRead for Reader<'_> {
         let mut plain = self.first_sound(&listed, id, &mut failed);
         if plain.is_none() {
             let (backend, keys) = (self.repository.backend(), self.repository.keys());
-            let mut others = self.index.salvaged(backend, keys, self.repository.id(), (blob_type, id))?;
+            let mut others =
+                self.index.salvaged(backend, keys, self.repository.id(), (blob_type, id))?;
             others.retain(|place| !listed.contains(place));
             plain = self.first_sound(&others, id, &mut failed);
             if plain.is_some() && listed.is_empty() {

@@ -36,7 +36,12 @@ impl Default for InitOptions {
 
 impl Repository {
     /// Makes a repository where none is. Its config comes last: until then there is no repository, and making it again is allowed.
-    pub fn init(backend: Arc<dyn Backend>, location: &str, options: InitOptions, host: &dyn Host) -> Result<Self> {
+    pub fn init(
+        backend: Arc<dyn Backend>,
+        location: &str,
+        options: InitOptions,
+        host: &dyn Host,
+    ) -> Result<Self> {
         refuse_what_is_there(&*backend, location)?;
         backend.create_directories(&layout::DIRECTORIES)?;
         let mut id = [0; RepositoryId::LEN];
@@ -138,14 +143,18 @@ fn read_config(backend: &dyn Backend, key: &Key) -> Result<Config> {
     let bytes = match backend.get(key) {
         Ok(bytes) => bytes,
         Err(BackendError::NotFound { .. }) => {
-            return Err(Damage::Object { object: key.to_string(), reason: "is missing".into() }.into());
+            return Err(
+                Damage::Object { object: key.to_string(), reason: "is missing".into() }.into()
+            );
         }
         Err(error) => return Err(error.into()),
     };
     match Config::from_file(&bytes) {
         Ok(config) => Ok(config),
         Err(error) if error.is_too_new() => Err(RepoError::Unsupported { what: error.to_string() }),
-        Err(error) => Err(Damage::Object { object: key.to_string(), reason: error.to_string() }.into()),
+        Err(error) => {
+            Err(Damage::Object { object: key.to_string(), reason: error.to_string() }.into())
+        }
     }
 }
 
@@ -159,7 +168,10 @@ fn no_config(backend: &dyn Backend, location: &str, mut damage: Vec<Damage>) -> 
 }
 
 fn refuse_what_is_there(backend: &dyn Backend, location: &str) -> Result<()> {
-    let in_the_way = |reason: &str| RepoError::InTheWay { location: location.to_owned(), reason: reason.to_owned() };
+    let in_the_way = |reason: &str| RepoError::InTheWay {
+        location: location.to_owned(),
+        reason: reason.to_owned(),
+    };
     for key in [layout::config(), layout::config_copy()] {
         match backend.stat(&key) {
             Ok(_) => return Err(in_the_way("is a repository already")),
@@ -168,13 +180,19 @@ fn refuse_what_is_there(backend: &dyn Backend, location: &str) -> Result<()> {
         }
     }
     if !backend.list(layout::PACKS)?.is_empty() {
-        return Err(in_the_way("holds packs but no config: a repository that lost both; put one of them back from a copy"));
+        return Err(in_the_way(
+            "holds packs but no config: a repository that lost both; put one of them back from a copy",
+        ));
     }
-    let foreign = backend.list("")?.into_iter().find(|object| !layout::DIRECTORIES.contains(&object.name.as_str()));
+    let foreign = backend
+        .list("")?
+        .into_iter()
+        .find(|object| !layout::DIRECTORIES.contains(&object.name.as_str()));
     match foreign {
-        Some(object) if object.name != "lost+found" => {
-            Err(in_the_way(&format!("is not empty: it holds {:?}, which is not larder's", object.name)))
-        }
+        Some(object) if object.name != "lost+found" => Err(in_the_way(&format!(
+            "is not empty: it holds {:?}, which is not larder's",
+            object.name
+        ))),
         _ => Ok(()),
     }
 }

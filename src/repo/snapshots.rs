@@ -39,7 +39,8 @@ impl Listing {
 
     fn try_read(repository: &Repository) -> Result<Option<Self>> {
         let objects = repository.backend().list(layout::SNAPSHOTS)?;
-        let mut listing = Self { ids: layout::ids(&objects).map(|(id, _)| id).collect(), ..Self::default() };
+        let mut listing =
+            Self { ids: layout::ids(&objects).map(|(id, _)| id).collect(), ..Self::default() };
         for id in listing.ids.clone() {
             match read_record(repository, id) {
                 Ok(Some(record)) => listing.snapshots.push(Snapshot { id, record }),
@@ -56,7 +57,10 @@ impl Listing {
     }
 
     /// The snapshots of one source, oldest first.
-    pub fn of_source<'a>(&'a self, source: &'a str) -> impl DoubleEndedIterator<Item = &'a Snapshot> {
+    pub fn of_source<'a>(
+        &'a self,
+        source: &'a str,
+    ) -> impl DoubleEndedIterator<Item = &'a Snapshot> {
         self.snapshots.iter().filter(move |snapshot| snapshot.record.source == source)
     }
 
@@ -69,5 +73,7 @@ impl Listing {
 /// One record, proved by its name; `None` when no such object exists.
 fn read_record(repository: &Repository, id: SnapshotId) -> Result<Option<SnapshotRecord>> {
     let key = layout::snapshot(&id);
-    read_named(repository.backend(), &key, repository.keys(), |keys, bytes| keys.snapshot_id(bytes) == id)
+    read_named(repository.backend(), &key, repository.keys(), |keys, bytes| {
+        keys.snapshot_id(bytes) == id
+    })
 }

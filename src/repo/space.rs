@@ -27,7 +27,12 @@ impl MinFree {
             return Ok(());
         }
         let available_bytes = space.available_bytes;
-        Err(RepoError::NoSpace { place: place.to_owned(), available_bytes, needed_bytes, keep_bytes })
+        Err(RepoError::NoSpace {
+            place: place.to_owned(),
+            available_bytes,
+            needed_bytes,
+            keep_bytes,
+        })
     }
 
     /// The same for the storage of a repository.
@@ -56,6 +61,9 @@ mod tests {
         let min_free = MinFree { asked_bytes: Some(100) };
         assert!(min_free.allow("here", space(150, 1000), 50).is_ok());
         let refused = min_free.allow("here", space(150, 1000), 51);
-        assert!(matches!(refused, Err(RepoError::NoSpace { needed_bytes: 151, keep_bytes: 100, .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(RepoError::NoSpace { needed_bytes: 151, keep_bytes: 100, .. })),
+            "{refused:?}"
+        );
     }
 }

@@ -64,7 +64,12 @@ fn window_len(window: &[TrailerEntry]) -> u64 {
     window.iter().map(|entry| u64::from(entry.stored_len)).sum()
 }
 
-fn verify_window(repository: &Repository, id: &PackId, window: &[TrailerEntry], report: &mut PackReport) -> Result<()> {
+fn verify_window(
+    repository: &Repository,
+    id: &PackId,
+    window: &[TrailerEntry],
+    report: &mut PackReport,
+) -> Result<()> {
     let Some(first) = window.first() else { return Ok(()) };
     let len = usize::try_from(window_len(window)).unwrap_or(usize::MAX);
     let bytes = damage_apart(read_twice(repository, id, first.offset, len))?;
@@ -83,7 +88,12 @@ fn verify_window(repository: &Repository, id: &PackId, window: &[TrailerEntry], 
 }
 
 /// What is wrong with an entry. Bad bytes are read once more, alone, before they are called damage.
-fn fault_of(repository: &Repository, id: &PackId, entry: &TrailerEntry, stored: Option<&[u8]>) -> Result<Option<String>> {
+fn fault_of(
+    repository: &Repository,
+    id: &PackId,
+    entry: &TrailerEntry,
+    stored: Option<&[u8]>,
+) -> Result<Option<String>> {
     let keys = repository.keys();
     if stored.is_some_and(|stored| payload_fault(keys, entry, stored).is_none()) {
         return Ok(None);
@@ -100,23 +110,37 @@ fn read_twice(repository: &Repository, id: &PackId, offset: u64, len: usize) -> 
     match attempt().or_else(|_| attempt()) {
         // The storage cannot give the bytes: damage, whatever it calls its reason.
         Err(RepoError::Backend(error)) => {
-            Err(Damage::Object { object: layout::pack(id).to_string(), reason: error.to_string() }.into())
+            Err(Damage::Object { object: layout::pack(id).to_string(), reason: error.to_string() }
+                .into())
         }
         other => other,
     }
 }
 
 fn blob_damage(pack: &PackId, entry: &TrailerEntry, reason: String) -> Damage {
-    Damage::Blob { blob_type: entry.blob_type, id: entry.id, pack: *pack, offset: entry.offset, reason }
+    Damage::Blob {
+        blob_type: entry.blob_type,
+        id: entry.id,
+        pack: *pack,
+        offset: entry.offset,
+        reason,
+    }
 }
 
 /// Proves a mapped segment: every page, and the name over all bytes.
 pub fn verify_segment(repository: &Repository, segment: &Segment) -> Result<Vec<Damage>> {
-    let mut damage: Vec<Damage> =
-        segment.view.verify_all().into_iter().map(|page| segment_damage(&segment.id, page.to_string())).collect();
+    let mut damage: Vec<Damage> = segment
+        .view
+        .verify_all()
+        .into_iter()
+        .map(|page| segment_damage(&segment.id, page.to_string()))
+        .collect();
     let bytes = repository.backend().map(&layout::segment(&segment.id))?;
     if repository.keys().segment_id(&bytes) != segment.id && damage.is_empty() {
-        damage.push(segment_damage(&segment.id, "the bytes do not have the hash that is its name".into()));
+        damage.push(segment_damage(
+            &segment.id,
+            "the bytes do not have the hash that is its name".into(),
+        ));
     }
     Ok(damage)
 }

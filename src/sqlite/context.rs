@@ -115,7 +115,9 @@ impl Context<'_> {
                 Err(what) => Err(broken(what)),
             }),
             Ending::Refused(Refusal::NoSpace, _) => Err(self.no_spool(SpoolError::Full { dir })),
-            Ending::Refused(Refusal::Spool, detail) => Err(self.spool_failed(io::Error::other(detail))),
+            Ending::Refused(Refusal::Spool, detail) => {
+                Err(self.spool_failed(io::Error::other(detail)))
+            }
             Ending::Refused(reason, detail) => Ok(Err(NoCopy { reason, detail })),
             Ending::Fault(what) => Ok(Err(broken(what))),
             Ending::NoHelper(what) => {

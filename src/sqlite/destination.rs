@@ -46,8 +46,8 @@ impl Destination {
     pub(super) fn open(path: &Path) -> Result<Self, Refused> {
         let failed = |error| Refused::spool(&error);
         let file = File::options().read(true).write(true).open(path).map_err(failed)?;
-        let connection = connect(path)
-            .map_err(|error| Refused::because(Refusal::Spool, error.to_string()))?;
+        let connection =
+            connect(path).map_err(|error| Refused::because(Refusal::Spool, error.to_string()))?;
         fs::remove_file(path).map_err(failed)?;
         Ok(Self { connection, file })
     }
@@ -78,7 +78,9 @@ impl Destination {
             let step = backup.step(PAGES_PER_STEP)?;
             let progress = backup.progress();
             match step {
-                StepResult::Done => return Ok(u64::try_from(progress.pagecount).unwrap_or_default()),
+                StepResult::Done => {
+                    return Ok(u64::try_from(progress.pagecount).unwrap_or_default());
+                }
                 StepResult::More if progress.remaining < to_go => to_go = progress.remaining,
                 other => {
                     let detail = format!("the copy did not advance: {other:?}");
@@ -162,8 +164,8 @@ fn failure(error: &rusqlite::Error) -> CheckResult {
 
 fn schema_hash(connection: &Connection) -> rusqlite::Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
-    let mut statement =
-        connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")?;
+    let mut statement = connection
+        .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         for column in 0..4 {

@@ -58,7 +58,8 @@ pub(super) fn run(
         drop(receiver);
         ending
     });
-    if let (Ending::Fault(what) | Ending::NoHelper(what), Ok(status)) = (&mut ending, child.wait()) {
+    if let (Ending::Fault(what) | Ending::NoHelper(what), Ok(status)) = (&mut ending, child.wait())
+    {
         *what = format!("{what} ({status})");
     }
     ending
@@ -147,7 +148,9 @@ fn next(options: &CaptureOptions<'_>, receiver: &Receiver<Message>) -> Result<Re
             Ok(Ok(None)) | Err(RecvTimeoutError::Disconnected) => {
                 return Err(Silence::Fault("it ended without an answer".to_owned()));
             }
-            Ok(Err(error)) => return Err(Silence::Fault(tame(&format!("it spoke nonsense: {error}")))),
+            Ok(Err(error)) => {
+                return Err(Silence::Fault(tame(&format!("it spoke nonsense: {error}"))));
+            }
             Err(RecvTimeoutError::Timeout) => silent += SLICE,
         }
     }

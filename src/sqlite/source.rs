@@ -87,7 +87,10 @@ impl Facts {
             return Err(Refused::because(Refusal::Changed, "the database became empty"));
         }
         if !self.magic {
-            return Err(Refused::because(Refusal::NotADatabase, "it does not begin like a database"));
+            return Err(Refused::because(
+                Refusal::NotADatabase,
+                "it does not begin like a database",
+            ));
         }
         if self.journal_live || !wal_mode {
             return Ok(Approach::Ordinary);
@@ -186,7 +189,9 @@ impl Source {
         }
         match self.connection.transaction_state::<&str>(None)? {
             TransactionState::Read => Ok(()),
-            other => Err(Refused::because(Refusal::Failed, format!("no read transaction: {other:?}"))),
+            other => {
+                Err(Refused::because(Refusal::Failed, format!("no read transaction: {other:?}")))
+            }
         }
     }
 

@@ -42,7 +42,8 @@ impl Host for TestHost {
     fn fill_random(&self, buffer: &mut [u8]) {
         for chunk in buffer.chunks_mut(8) {
             let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
-            let word = mix(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ mix(drawn)).to_le_bytes();
+            let word =
+                mix(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ mix(drawn)).to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
         }
     }

@@ -43,7 +43,8 @@ impl BlobWrite for DryRun<'_> {
         if self.has(blob.blob_type, &id)? {
             return Ok(Put { id, stored_len: None });
         }
-        let stored_len = compress(blob.plain, blob.compression).map_or(blob.plain.len(), |frame| frame.len());
+        let stored_len =
+            compress(blob.plain, blob.compression).map_or(blob.plain.len(), |frame| frame.len());
         let mut state = self.state();
         if state.seen.insert((blob.blob_type, id)) {
             state.added.blobs += 1;
@@ -54,6 +55,7 @@ impl BlobWrite for DryRun<'_> {
     }
 
     fn has(&self, blob_type: BlobType, id: &BlobId) -> Result<bool> {
-        Ok(self.state().seen.contains(&(blob_type, *id)) || self.reader.place(blob_type, id)?.is_some())
+        Ok(self.state().seen.contains(&(blob_type, *id))
+            || self.reader.place(blob_type, id)?.is_some())
     }
 }

@@ -90,7 +90,8 @@ pub fn backup(
     let run = Run { repository, options, capture, host, observer, started_ns: host.now_ns() };
     let facts = Facts::read(repository)?;
     let listing = Listing::read(repository)?;
-    let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved).map_err(naming)?;
+    let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved)
+        .map_err(naming)?;
     if options.dry_run {
         return run.rehearsal(&facts, &listing, &source);
     }
@@ -181,14 +182,18 @@ impl Run<'_> {
     }
 
     fn open_sources(&self) -> std::result::Result<Vec<Source>, ArchiveError> {
-        let opened = self.options.roots.iter().zip(0..).map(|(root, number)| {
-            Source::open(number, root, Resolution::default())
-        });
+        let opened = self
+            .options
+            .roots
+            .iter()
+            .zip(0..)
+            .map(|(root, number)| Source::open(number, root, Resolution::default()));
         Ok(opened.collect::<std::result::Result<_, _>>()?)
     }
 
     fn excludes(&self) -> std::result::Result<Vec<Excludes>, ArchiveError> {
-        let made = self.options.roots.iter().map(|root| Excludes::new(&self.options.excludes, root));
+        let made =
+            self.options.roots.iter().map(|root| Excludes::new(&self.options.excludes, root));
         Ok(made.collect::<std::result::Result<_, _>>()?)
     }
 
@@ -231,7 +236,9 @@ impl Run<'_> {
             tags: self.options.tags.clone(),
             findings: self.findings(archived),
             findings_total: archived.findings.len() as u64,
-            siblings: Siblings { present: listing.of_source(source).map(|snapshot| snapshot.id).collect() },
+            siblings: Siblings {
+                present: listing.of_source(source).map(|snapshot| snapshot.id).collect(),
+            },
             extensions: Vec::new(),
         }
     }
@@ -287,7 +294,9 @@ impl Run<'_> {
         archived: &Archived,
         damage: Vec<Damage>,
     ) -> BackupReport {
-        let notice = |notice: &SourceFinding| Warning::about(self.subject(&notice.key), notice.message.clone());
+        let notice = |notice: &SourceFinding| {
+            Warning::about(self.subject(&notice.key), notice.message.clone())
+        };
         BackupReport {
             id,
             record,

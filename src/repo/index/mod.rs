@@ -72,7 +72,8 @@ impl Index {
 
     fn try_load(backend: &dyn Backend, keys: &HashKeys) -> Result<Option<Self>> {
         let listing = backend.list(layout::INDEX)?;
-        let mut index = Self { segments: Vec::new(), unreadable: Vec::new(), salvage: OnceLock::new() };
+        let mut index =
+            Self { segments: Vec::new(), unreadable: Vec::new(), salvage: OnceLock::new() };
         for (id, info) in layout::ids::<SegmentId>(&listing) {
             match open_segment(backend, keys, id, info.len) {
                 Ok(Some(segment)) => index.segments.push(segment),
@@ -130,13 +131,21 @@ impl Index {
     /// Every pack that a segment names, with the length that it had when it was listed there.
     pub fn packs(&self) -> impl Iterator<Item = std::result::Result<(PackId, u64), Damage>> {
         self.segments.iter().flat_map(|segment| {
-            segment.view.packs().map(|pack| pack.map_err(|error| segment_damage(&segment.id, error.to_string())))
+            segment
+                .view
+                .packs()
+                .map(|pack| pack.map_err(|error| segment_damage(&segment.id, error.to_string())))
         })
     }
 }
 
 /// Maps one segment and proves its footer and header; `None` when there is no such object.
-pub fn open_segment(backend: &dyn Backend, keys: &HashKeys, id: SegmentId, len: u64) -> Result<Option<Segment>> {
+pub fn open_segment(
+    backend: &dyn Backend,
+    keys: &HashKeys,
+    id: SegmentId,
+    len: u64,
+) -> Result<Option<Segment>> {
     let bytes = match backend.map(&layout::segment(&id)) {
         Ok(bytes) => bytes,
         Err(BackendError::NotFound { .. }) => return Ok(None),

@@ -23,7 +23,10 @@ impl Salvage {
             match directory(backend, keys, repository, (&pack, info.len)) {
                 Ok(found) => {
                     for entry in found.entries {
-                        places.entry((entry.blob_type, entry.id)).or_default().push(Place::of_entry(pack, &entry));
+                        places
+                            .entry((entry.blob_type, entry.id))
+                            .or_default()
+                            .push(Place::of_entry(pack, &entry));
                     }
                 }
                 Err(RepoError::Damaged(_)) => {}

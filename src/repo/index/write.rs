@@ -31,7 +31,11 @@ pub fn stage_segment(
     publish(stage, keys, builder)
 }
 
-fn publish(stage: &dyn Stage, keys: &HashKeys, builder: SegmentBuilder) -> Result<(SegmentId, u64)> {
+fn publish(
+    stage: &dyn Stage,
+    keys: &HashKeys,
+    builder: SegmentBuilder,
+) -> Result<(SegmentId, u64)> {
     let bytes = builder.finish(keys);
     let id = keys.segment_id(&bytes);
     stage.put(&layout::segment(&id), &bytes)?;
@@ -124,8 +128,10 @@ mod tests {
                 let chosen = worth_merging(&lengths, MOST_SEGMENTS);
                 let sum: u64 = chosen.iter().map(|index| lengths[*index]).sum();
                 copied += sum;
-                let mut kept: Vec<u64> =
-                    (0..lengths.len()).filter(|index| !chosen.contains(index)).map(|index| lengths[index]).collect();
+                let mut kept: Vec<u64> = (0..lengths.len())
+                    .filter(|index| !chosen.contains(index))
+                    .map(|index| lengths[index])
+                    .collect();
                 kept.push(sum);
                 lengths = kept;
             }

@@ -25,12 +25,16 @@ pub fn directory(
     (id, len): (&PackId, u64),
 ) -> Result<Directory> {
     let damage = |reason: String| object_damage(id, reason);
-    let footer_start = len.checked_sub(Footer::LEN as u64).ok_or_else(|| damage("shorter than a footer".into()))?;
+    let footer_start = len
+        .checked_sub(Footer::LEN as u64)
+        .ok_or_else(|| damage("shorter than a footer".into()))?;
     let footer_bytes = read(backend, id, footer_start, Footer::LEN)?;
     let footer = match Footer::decode(&footer_bytes) {
         Ok(footer) => footer,
         // Nothing has proved the footer yet: a flipped bit in its version is damage, not a newer larder.
-        Err(error) if error.is_too_new() && !has_name(backend, keys, id, &footer_bytes, footer_start) => {
+        Err(error)
+            if error.is_too_new() && !has_name(backend, keys, id, &footer_bytes, footer_start) =>
+        {
             return Err(damage("the footer is not one of a pack".into()).into());
         }
         Err(error) => return Err(codec(id, &error)),
@@ -43,7 +47,10 @@ pub fn directory(
     let trailer_len = tail.len();
     tail.extend_from_slice(&footer_bytes);
     if keys.pack_id(&tail) != *id {
-        return Err(damage("trailer and footer do not have the hash that is the pack's name".into()).into());
+        return Err(damage(
+            "trailer and footer do not have the hash that is the pack's name".into(),
+        )
+        .into());
     }
     let trailer = Trailer::decode(&tail[..trailer_len]).map_err(|error| codec(id, &error))?;
     trailer.fits(&footer, len).map_err(|error| codec(id, &error))?;
@@ -52,8 +59,16 @@ pub fn directory(
 }
 
 /// True when the pack's name is the hash of its end, whatever the version of the footer: the trailer's length stands where it always does.
-fn has_name(backend: &dyn Backend, keys: &HashKeys, id: &PackId, footer: &[u8], footer_start: u64) -> bool {
-    let Some(len) = footer.get(12..16).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes) else {
+fn has_name(
+    backend: &dyn Backend,
+    keys: &HashKeys,
+    id: &PackId,
+    footer: &[u8],
+    footer_start: u64,
+) -> bool {
+    let Some(len) =
+        footer.get(12..16).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes)
+    else {
         return false;
     };
     if len as usize > Kind::PackTrailer.limit_bytes() {
@@ -82,7 +97,11 @@ fn prove_header(
     }
     let header = Header::decode(&bytes).map_err(|error| codec(id, &error))?;
     if header.repository != *repository {
-        return Err(object_damage(id, format!("belongs to repository {}", header.repository.short())).into());
+        return Err(object_damage(
+            id,
+            format!("belongs to repository {}", header.repository.short()),
+        )
+        .into());
     }
     Ok(())
 }
@@ -90,15 +109,24 @@ fn prove_header(
 /// What is wrong with a payload as stored, if anything: raw payloads are proved by their id, others by their check.
 pub fn payload_fault(keys: &HashKeys, entry: &TrailerEntry, stored: &[u8]) -> Option<&'static str> {
     match entry.encoding {
-        Encoding::Raw if keys.blob_id(entry.blob_type, stored) != entry.id => Some("the bytes do not have the blob's id"),
-        Encoding::Zstd if keys.check(stored) != entry.check => Some("the stored bytes do not match their check"),
+        Encoding::Raw if keys.blob_id(entry.blob_type, stored) != entry.id => {
+            Some("the bytes do not have the blob's id")
+        }
+        Encoding::Zstd if keys.check(stored) != entry.check => {
+            Some("the stored bytes do not match their check")
+        }
         _ => None,
     }
 }
 
 /// The plaintext of an entry, proved by its id; `Err` says what is wrong with the bytes.
-pub fn open_payload(keys: &HashKeys, entry: &TrailerEntry, stored: &[u8]) -> std::result::Result<Vec<u8>, &'static str> {
-    let plain = decompress(stored, entry.encoding, entry.plain_len as usize).ok_or("the bytes cannot be decoded")?;
+pub fn open_payload(
+    keys: &HashKeys,
+    entry: &TrailerEntry,
+    stored: &[u8],
+) -> std::result::Result<Vec<u8>, &'static str> {
+    let plain = decompress(stored, entry.encoding, entry.plain_len as usize)
+        .ok_or("the bytes cannot be decoded")?;
     if keys.blob_id(entry.blob_type, &plain) == entry.id {
         Ok(plain)
     } else {
@@ -111,7 +139,9 @@ pub fn read(backend: &dyn Backend, id: &PackId, offset: u64, len: usize) -> Resu
     match backend.get_range(&layout::pack(id), offset, len) {
         Ok(bytes) => Ok(bytes),
         Err(BackendError::NotFound { .. }) => Err(object_damage(id, "is missing".into()).into()),
-        Err(BackendError::ShortObject { .. }) => Err(object_damage(id, "is shorter than it should be".into()).into()),
+        Err(BackendError::ShortObject { .. }) => {
+            Err(object_damage(id, "is shorter than it should be".into()).into())
+        }
         Err(error) => Err(error.into()),
     }
 }

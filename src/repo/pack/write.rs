@@ -50,7 +50,12 @@ pub struct OpenPack {
 
 impl OpenPack {
     /// Writes the header. `salt` must be 32 bytes that were never used before.
-    pub fn begin(mut upload: Box<dyn Upload>, class: PackClass, writer: Writer<'_>, salt: [u8; 32]) -> Result<Self> {
+    pub fn begin(
+        mut upload: Box<dyn Upload>,
+        class: PackClass,
+        writer: Writer<'_>,
+        salt: [u8; 32],
+    ) -> Result<Self> {
         let header = Header {
             salt,
             repository: writer.repository,

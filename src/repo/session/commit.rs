@@ -79,8 +79,10 @@ impl Session<'_> {
         let Some(_maintaining) = try_maintain(backend)? else { return Ok(()) };
         let index = Index::load(backend, self.repository.keys())?;
         let lengths: Vec<u64> = index.segments().iter().map(|segment| segment.len).collect();
-        let chosen: Vec<&Segment> =
-            worth_merging(&lengths, MOST_SEGMENTS).into_iter().map(|at| &index.segments()[at]).collect();
+        let chosen: Vec<&Segment> = worth_merging(&lengths, MOST_SEGMENTS)
+            .into_iter()
+            .map(|at| &index.segments()[at])
+            .collect();
         if !chosen.is_empty() {
             merge(backend, &*self.stage, self.repository.keys(), self.repository.id(), &chosen)?;
         }

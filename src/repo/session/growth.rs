@@ -68,8 +68,13 @@ impl Growth {
         let offset = pack.add(payload)?;
         let full = pack.is_full();
         let stored_len = u32::try_from(payload.stored.len()).unwrap_or(u32::MAX);
-        let place =
-            FreshPlace { pack_number, offset, stored_len, plain_len: payload.plain_len, encoding: payload.encoding };
+        let place = FreshPlace {
+            pack_number,
+            offset,
+            stored_len,
+            plain_len: payload.plain_len,
+            encoding: payload.encoding,
+        };
         self.fresh.insert((payload.blob_type, payload.id), place);
         self.bytes_since_barrier += u64::from(stored_len);
         self.added.blobs += 1;

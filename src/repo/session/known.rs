@@ -33,7 +33,8 @@ impl Known {
         let index = Index::load(repository.backend(), repository.keys())?;
         let listed = list_packs(repository.backend())?;
         // A pack whose table entry cannot be read, or is not as listed, is simply not deduplicated against.
-        let sound = index.packs().flatten().filter(|(id, len)| listed.get(id) == Some(len)).collect();
+        let sound =
+            index.packs().flatten().filter(|(id, len)| listed.get(id) == Some(len)).collect();
         Ok(Self {
             index: RwLock::new(index),
             sound: RwLock::new(sound),
@@ -44,7 +45,8 @@ impl Known {
 
     /// True when the blob is stored at a place that may be relied upon.
     pub(super) fn has(&self, blob_type: BlobType, id: &BlobId) -> bool {
-        let places = self.index.read().unwrap_or_else(PoisonError::into_inner).lookup(blob_type, id).places;
+        let places =
+            self.index.read().unwrap_or_else(PoisonError::into_inner).lookup(blob_type, id).places;
         let sound = self.sound.read().unwrap_or_else(PoisonError::into_inner);
         let usable = |place: &&Place| {
             sound.contains_key(&place.pack) && !self.damaged.contains(&(place.pack, place.offset))
@@ -86,5 +88,7 @@ impl Known {
 }
 
 fn list_packs(backend: &dyn Backend) -> Result<PackListing> {
-    Ok(layout::ids::<PackId>(&backend.list(layout::PACKS)?).map(|(id, info)| (id, info.len)).collect())
+    Ok(layout::ids::<PackId>(&backend.list(layout::PACKS)?)
+        .map(|(id, info)| (id, info.len))
+        .collect())
 }

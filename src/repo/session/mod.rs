@@ -94,7 +94,16 @@ impl<'r> Session<'r> {
         let id = SessionId::from_bytes(id);
         let stage = backend.stage(&id.to_string())?;
         let growth = Mutex::new(Growth::new(host.now_ns()));
-        Ok(Self { repository, host, id, min_free: options.min_free, stage, known, growth, _held: held })
+        Ok(Self {
+            repository,
+            host,
+            id,
+            min_free: options.min_free,
+            stage,
+            known,
+            growth,
+            _held: held,
+        })
     }
 
     /// What was added so far.
@@ -115,12 +124,17 @@ impl<'r> Session<'r> {
 
     /// Runs a step that writes. After a failure every later step fails: what is half written must not be built upon. A refusal for want
     /// of room is not a failed write: what is finished may still be kept within the reserve.
-    fn guarded<T>(&self, growth: &mut Growth, step: impl FnOnce(&Self, &mut Growth) -> Result<T>) -> Result<T> {
+    fn guarded<T>(
+        &self,
+        growth: &mut Growth,
+        step: impl FnOnce(&Self, &mut Growth) -> Result<T>,
+    ) -> Result<T> {
         if growth.failed {
             return Err(BackendError::Poisoned.into());
         }
         let result = step(self, growth);
-        growth.failed = matches!(&result, Err(error) if !matches!(error, RepoError::NoSpace { .. }));
+        growth.failed =
+            matches!(&result, Err(error) if !matches!(error, RepoError::NoSpace { .. }));
         result
     }
 
@@ -145,7 +159,12 @@ impl<'r> Session<'r> {
         let mut salt = [0; 32];
         self.host.fill_random(&mut salt);
         let (keys, repository) = (self.repository.keys(), *self.repository.id());
-        OpenPack::begin(self.stage.create()?, class, Writer { keys, repository, session: self.id }, salt)
+        OpenPack::begin(
+            self.stage.create()?,
+            class,
+            Writer { keys, repository, session: self.id },
+            salt,
+        )
     }
 
     /// Says who is writing, before the first pack: whoever finds a pack of an unfinished session can tell whose it is.
@@ -161,7 +180,8 @@ impl<'r> Session<'r> {
             since_ns: self.host.now_ns(),
             extensions: Vec::new(),
         };
-        self.stage.announce(&layout::session(&self.id), &record.encode().map_err(RepoError::Encode)?)?;
+        self.stage
+            .announce(&layout::session(&self.id), &record.encode().map_err(RepoError::Encode)?)?;
         growth.announced = true;
         Ok(())
     }

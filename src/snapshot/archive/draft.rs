@@ -21,7 +21,10 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn create_in(spool_dir: &Path) -> io::Result<Self> {
         let file = tempfile::tempfile_in(spool_dir)?;
-        Ok(Self { file: BufWriter::with_capacity(256 * 1024, file), batch: Vec::with_capacity(BATCH) })
+        Ok(Self {
+            file: BufWriter::with_capacity(256 * 1024, file),
+            batch: Vec::with_capacity(BATCH),
+        })
     }
 
     pub(super) fn push(&mut self, entry: Entry) -> io::Result<()> {
@@ -37,10 +40,12 @@ impl Draft {
         match encoded(&entries) {
             Ok(bytes) => self.write_node(&bytes),
             // Long paths and attributes: fewer at a time.
-            Err(CodecError::TooLarge { .. }) if entries.len() > 1 => entries.chunks(1).try_for_each(|one| {
-                let bytes = encoded(one).map_err(io::Error::other)?;
-                self.write_node(&bytes)
-            }),
+            Err(CodecError::TooLarge { .. }) if entries.len() > 1 => {
+                entries.chunks(1).try_for_each(|one| {
+                    let bytes = encoded(one).map_err(io::Error::other)?;
+                    self.write_node(&bytes)
+                })
+            }
             Err(error) => Err(io::Error::other(error)),
         }
     }
@@ -56,7 +61,10 @@ impl Draft {
         self.write_batch()?;
         let mut file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.rewind()?;
-        Ok(Entries { file: BufReader::with_capacity(256 * 1024, file), batch: Vec::new().into_iter() })
+        Ok(Entries {
+            file: BufReader::with_capacity(256 * 1024, file),
+            batch: Vec::new().into_iter(),
+        })
     }
 }
 

@@ -15,7 +15,9 @@ use crate::id::BlobType;
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
 use crate::snapshot::archive::file::{Scratch, Stored, store_file};
-use crate::snapshot::archive::scan::{Late, LateDatabase, Read, SideFile, absolute, read, source_of};
+use crate::snapshot::archive::scan::{
+    Late, LateDatabase, Read, SideFile, absolute, read, source_of,
+};
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::content::write::ContentWriter;
@@ -42,7 +44,8 @@ pub(super) fn capture_all(
     late: &Late,
     tally: &mut Tally,
 ) -> Result<LateEntries, ArchiveError> {
-    let mut act = Act { request, blobs, tally, complete: BTreeSet::new(), done: LateEntries::default() };
+    let mut act =
+        Act { request, blobs, tally, complete: BTreeSet::new(), done: LateEntries::default() };
     if !late.databases.is_empty() {
         let bytes = late.databases.iter().map(|database| database.item.stat.size).sum();
         let items = late.databases.len() as u64;
@@ -83,7 +86,10 @@ impl Act<'_, '_> {
             Err(CaptureError::Cancelled { .. }) => return Err(ArchiveError::Cancelled),
             Err(error) if error.is_no_space() => return Err(ArchiveError::Capture(error)),
             Err(error) => {
-                self.tally.finding(database.item.key.clone(), format!("database not saved: {}", in_full(&error)));
+                self.tally.finding(
+                    database.item.key.clone(),
+                    format!("database not saved: {}", in_full(&error)),
+                );
                 return Ok(());
             }
         };
@@ -94,12 +100,21 @@ impl Act<'_, '_> {
     }
 
     /// The parent's bytes, when neither the database nor its log has changed since they were captured.
-    fn same_as_before(&self, database: &LateDatabase) -> Result<Option<(Content, DatabaseRecord)>, ArchiveError> {
+    fn same_as_before(
+        &self,
+        database: &LateDatabase,
+    ) -> Result<Option<(Content, DatabaseRecord)>, ArchiveError> {
         let key = &database.item.key;
-        let (Some(parent), Some(entry)) = (self.request.parent, &database.previous) else { return Ok(None) };
-        let before = parent.databases.iter().find(|record| record.root == key.root && record.path == key.path);
+        let (Some(parent), Some(entry)) = (self.request.parent, &database.previous) else {
+            return Ok(None);
+        };
+        let before = parent
+            .databases
+            .iter()
+            .find(|record| record.root == key.root && record.path == key.path);
         let path = absolute(source_of(self.request, key)?, key);
-        let (Some(record), EntryKind::File(file), Ok(now)) = (before, &entry.kind, observe(&path)) else {
+        let (Some(record), EntryKind::File(file), Ok(now)) = (before, &entry.kind, observe(&path))
+        else {
             return Ok(None);
         };
         let same = record.label == DatabaseLabel::Committed
@@ -147,8 +162,10 @@ impl Act<'_, '_> {
     fn store_groups(&self, file: &File, groups: &[PageGroup]) -> Result<Content, ArchiveError> {
         let mut content = ContentWriter::new(self.blobs);
         for batch in groups.chunks(GROUPS_AT_ONCE) {
-            let stored: Vec<ChunkRef> =
-                batch.into_par_iter().map(|group| self.store_group(file, group)).collect::<Result<_, _>>()?;
+            let stored: Vec<ChunkRef> = batch
+                .into_par_iter()
+                .map(|group| self.store_group(file, group))
+                .collect::<Result<_, _>>()?;
             for chunk in stored {
                 content.push(chunk)?;
             }
@@ -171,8 +188,14 @@ impl Act<'_, '_> {
     /// Bytes that are not known to be pages are cut like any file.
     fn store_plainly(&self, captured: &Captured) -> Result<Content, ArchiveError> {
         let mut bytes = SpoolBytes { file: &captured.file, at: 0, failure: None };
-        let stored =
-            store_file(&mut bytes, captured.len, &self.request.cut, self.blobs, &mut Scratch::new(), |_| false)?;
+        let stored = store_file(
+            &mut bytes,
+            captured.len,
+            &self.request.cut,
+            self.blobs,
+            &mut Scratch::new(),
+            |_| false,
+        )?;
         match bytes.failure {
             Some(error) => Err(ArchiveError::Spool(error)),
             None => Ok(Stored::into_content(stored)),
@@ -183,9 +206,13 @@ impl Act<'_, '_> {
         let what = match record.label {
             DatabaseLabel::Committed => None,
             DatabaseLabel::Recovered => Some("recovered from its journal in a private copy"),
-            DatabaseLabel::CrashImage => Some("saved as a crash would have left it: it could not be read through SQLite"),
+            DatabaseLabel::CrashImage => {
+                Some("saved as a crash would have left it: it could not be read through SQLite")
+            }
             DatabaseLabel::SourceCorrupt => Some("the database itself is corrupt; saved as it is"),
-            DatabaseLabel::Opaque => Some("not readable as SQLite; its bytes were saved as they are"),
+            DatabaseLabel::Opaque => {
+                Some("not readable as SQLite; its bytes were saved as they are")
+            }
         };
         let failed = match &record.check {
             CheckResult::Failed(problem) => format!(" (quick_check: {problem})"),
@@ -202,7 +229,9 @@ impl Act<'_, '_> {
             return Ok(());
         }
         match read(self.request, self.blobs, &file.item, &mut Scratch::new())? {
-            Read::File(described) => drop(self.done.entries.insert(file.item.key.clone(), described.entry)),
+            Read::File(described) => {
+                drop(self.done.entries.insert(file.item.key.clone(), described.entry))
+            }
             Read::Database => {}
             Read::Problem(problem) => self.tally.problem(file.item.key.clone(), &problem),
         }
@@ -223,7 +252,8 @@ fn in_full(error: &dyn std::error::Error) -> String {
 
 /// The groups of a database that is whole pages; nothing for other bytes.
 fn page_groups(captured: &Captured) -> Option<Vec<PageGroup>> {
-    let whole = captured.page_count.checked_mul(u64::from(captured.page_size)) == Some(captured.len);
+    let whole =
+        captured.page_count.checked_mul(u64::from(captured.page_size)) == Some(captured.len);
     let page_count = u32::try_from(captured.page_count).ok().filter(|count| whole && *count > 0)?;
     let groups = PageGroups::new(captured.page_size, DEFAULT_GROUP_BYTES).ok()?;
     Some(groups.of_database(page_count).collect())

@@ -84,13 +84,23 @@ impl<'a> Previous<'a> {
     }
 
     /// True when the repository has every blob of an entry, at places that may be relied upon.
-    pub(super) fn is_stored(&self, entry: &Entry, blobs: &dyn BlobWrite) -> Result<bool, RepoError> {
-        let (EntryKind::File(file), Some(parent)) = (&entry.kind, self.parent) else { return Ok(true) };
+    pub(super) fn is_stored(
+        &self,
+        entry: &Entry,
+        blobs: &dyn BlobWrite,
+    ) -> Result<bool, RepoError> {
+        let (EntryKind::File(file), Some(parent)) = (&entry.kind, self.parent) else {
+            return Ok(true);
+        };
         has_all(&file.content, parent.blobs, blobs)
     }
 }
 
-fn has_all(content: &Content, read: &dyn BlobRead, blobs: &dyn BlobWrite) -> Result<bool, RepoError> {
+fn has_all(
+    content: &Content,
+    read: &dyn BlobRead,
+    blobs: &dyn BlobWrite,
+) -> Result<bool, RepoError> {
     if let Content::List { root, .. } = content
         && !blobs.has(BlobType::ContentList, root)?
     {

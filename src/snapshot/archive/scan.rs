@@ -14,14 +14,14 @@ use crate::observe::Observer;
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::RepoError;
 use crate::snapshot::archive::draft::Draft;
-use crate::snapshot::archive::previous::Previous;
 use crate::snapshot::archive::file::{Scratch, Stored, store_file};
+use crate::snapshot::archive::previous::Previous;
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::beneath::split_last;
+use crate::snapshot::source::error::Problem;
 use crate::snapshot::source::metadata::{ItemKind, Stat};
 use crate::snapshot::source::read::{ATTEMPTS, Described, ReadPolicy};
-use crate::snapshot::source::error::Problem;
 use crate::snapshot::source::unchanged::{HardLinks, Trust, unchanged};
 use crate::snapshot::source::walk::{Event, Item, Source};
 use crate::sqlite::recognise::{SideFiles, recognise, side_file_of};
@@ -61,9 +61,16 @@ enum Slot {
     /// Finished: unchanged, or nothing that has bytes.
     Ready(Described),
     /// A worker has it.
-    Reading { item: Item, previous: Option<Entry>, outcome: Receiver<Outcome> },
+    Reading {
+        item: Item,
+        previous: Option<Entry>,
+        outcome: Receiver<Outcome>,
+    },
     /// Another name of an inode that came before.
-    Link { item: Item, previous: Option<Entry> },
+    Link {
+        item: Item,
+        previous: Option<Entry>,
+    },
     Database(LateDatabase),
     SideFile(SideFile),
     Problem(EntryKey, Problem),
@@ -105,14 +112,32 @@ pub(super) fn scan(
             scope.spawn(|| work(request, blobs, &waiting, &stop));
         }
         let collecting = scope.spawn(|| {
-            let mut collector = Collector { request, blobs, observer, draft, late: Late::default(), links: HardLinks::default(), tally };
+            let mut collector = Collector {
+                request,
+                blobs,
+                observer,
+                draft,
+                late: Late::default(),
+                links: HardLinks::default(),
+                tally,
+            };
             let result = collector.collect(ordered);
             stop.store(true, Ordering::Relaxed);
             result.map(|()| (collector.draft, collector.late))
         });
-        let mut walker = Walker { request, blobs, observer, previous, stop: &stop, slots, jobs, seen: HashSet::new() };
+        let mut walker = Walker {
+            request,
+            blobs,
+            observer,
+            previous,
+            stop: &stop,
+            slots,
+            jobs,
+            seen: HashSet::new(),
+        };
         let walked = walker.walk_all();
-        let (removed, parent_damage) = (walker.previous.removed_files, walker.previous.damage.take());
+        let (removed, parent_damage) =
+            (walker.previous.removed_files, walker.previous.damage.take());
         drop(walker);
         let collected = collecting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // A worker's or the collector's error is the cause; that the walk then stopped is its effect.
@@ -126,7 +151,12 @@ pub(super) fn scan(
     })
 }
 
-fn work(request: &Request<'_>, blobs: &dyn BlobWrite, waiting: &Mutex<Receiver<Job>>, stop: &AtomicBool) {
+fn work(
+    request: &Request<'_>,
+    blobs: &dyn BlobWrite,
+    waiting: &Mutex<Receiver<Job>>,
+    stop: &AtomicBool,
+) {
     let mut scratch = Scratch::new();
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -144,7 +174,12 @@ fn work(request: &Request<'_>, blobs: &dyn BlobWrite, waiting: &Mutex<Receiver<J
 }
 
 /// Reads one file and stores what is new of it.
-pub(super) fn read(request: &Request<'_>, blobs: &dyn BlobWrite, item: &Item, scratch: &mut Scratch) -> Outcome {
+pub(super) fn read(
+    request: &Request<'_>,
+    blobs: &dyn BlobWrite,
+    item: &Item,
+    scratch: &mut Scratch,
+) -> Outcome {
     let source = source_of(request, &item.key)?;
     let path = absolute(source, &item.key);
     let policy = ReadPolicy { attempts: ATTEMPTS, now_ns: request.clock };
@@ -161,14 +196,21 @@ pub(super) fn read(request: &Request<'_>, blobs: &dyn BlobWrite, item: &Item, sc
 }
 
 /// The root that a key belongs to.
-pub(super) fn source_of<'a>(request: &Request<'a>, key: &EntryKey) -> Result<&'a Source, ArchiveError> {
+pub(super) fn source_of<'a>(
+    request: &Request<'a>,
+    key: &EntryKey,
+) -> Result<&'a Source, ArchiveError> {
     let source = usize::try_from(key.root).ok().and_then(|root| request.sources.get(root));
     Ok(source.expect("invariant: keys are made from the sources of the request"))
 }
 
 /// Where a key is on disk.
 pub(super) fn absolute(source: &Source, key: &EntryKey) -> PathBuf {
-    if key.path.is_empty() { source.path().to_path_buf() } else { source.path().join(Path::new(OsStr::from_bytes(&key.path))) }
+    if key.path.is_empty() {
+        source.path().to_path_buf()
+    } else {
+        source.path().join(Path::new(OsStr::from_bytes(&key.path)))
+    }
 }
 
 struct Walker<'a, 'w> {
@@ -307,13 +349,21 @@ impl Collector<'_, '_> {
         self.take_read(item, previous, read)
     }
 
-    fn take_read(&mut self, item: Item, previous: Option<Entry>, read: Read) -> Result<(), ArchiveError> {
+    fn take_read(
+        &mut self,
+        item: Item,
+        previous: Option<Entry>,
+        read: Read,
+    ) -> Result<(), ArchiveError> {
         match read {
             Read::File(described) => {
                 if let EntryKind::File(file) = &described.entry.kind {
                     self.links.remember(&stat_of(&described.entry, file.size), file.clone());
                     if file.origin == Origin::Unstable {
-                        self.tally.finding(item.key, "kept changing while it was read; what is saved is not one state of it");
+                        self.tally.finding(
+                            item.key,
+                            "kept changing while it was read; what is saved is not one state of it",
+                        );
                     }
                 }
                 self.tally.compare(previous.as_ref(), &described.entry);

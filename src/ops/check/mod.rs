@@ -1,0 +1,252 @@
+//! Looking for damage, offline and without changing anything.
+//!
+//! Two levels: the structure (records, index and manifests fit together and
+//! every pack is there with its length), and on request the data (every stored
+//! byte of every pack compared with what covers it).
+//!
+//! Invariant: what is reported sound was looked at, and what was not looked at
+//! is said. All damage is listed, not the first of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::codec::manifest::EntryKey;
+use crate::error::{Error, Result};
+use crate::id::{BlobId, BlobType, PackId, SnapshotId};
+use crate::observe::{Observer, Phase, Total};
+use crate::ops::catalog::Catalog;
+use crate::repo::error::Damage;
+use crate::repo::layout;
+use crate::repo::missing::Missing;
+use crate::repo::read::Reader;
+use crate::repo::verify::{PackReport, verify_pack, verify_segment};
+
+mod affected;
+mod structure;
+
+use structure::Structure;
+
+/// How deep to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// Read every stored byte.
+    pub read_data: bool,
+}
+
+/// Something damaged, and whom it hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckFinding {
+    /// What is damaged.
+    pub damage: Damage,
+    /// The snapshots that need it, with the first of the paths.
+    pub affected: Vec<Affected>,
+}
+
+/// A snapshot that damage hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affected {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The first few paths.
+    pub paths: Vec<EntryKey>,
+    /// How many paths there are; at least so many where part of a manifest cannot be read.
+    pub total: u64,
+}
+
+/// What was looked at, and what was found.
+#[derive(Debug, Clone, Default)]
+pub struct CheckReport {
+    /// Readable snapshots.
+    pub snapshots: u64,
+    /// Packs in the listing.
+    pub packs: u64,
+    /// Their bytes.
+    pub pack_bytes: u64,
+    /// Index segments.
+    pub segments: u64,
+    /// Distinct blobs that the snapshots need.
+    pub blobs: u64,
+    /// What reading the data came to, where it was asked for.
+    pub data: Option<DataReport>,
+    /// Everything damaged.
+    pub findings: Vec<CheckFinding>,
+    /// Snapshots that are absent without having been forgotten.
+    pub missing: Vec<Missing>,
+    /// What is odd and harmless.
+    pub notes: Vec<String>,
+}
+
+/// What reading the data came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DataReport {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Blobs whose stored bytes match.
+    pub sound_blobs: u64,
+    /// Blobs that were read or could not be.
+    pub blobs: u64,
+}
+
+impl CheckReport {
+    /// True when nothing is damaged and nothing is missing.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.missing.is_empty()
+    }
+}
+
+/// Checks a repository. Damage is in the report, never an error: an error means that the check itself could not be made.
+pub fn check(
+    catalog: &Catalog<'_>,
+    options: CheckOptions,
+    observer: &dyn Observer,
+) -> Result<CheckReport> {
+    let reader = catalog.reader()?;
+    let mut check =
+        Check { catalog, reader: &reader, damage: BTreeMap::new(), report: CheckReport::default() };
+    let packs = check.list_packs()?;
+    check.structure(&packs, observer)?;
+    if options.read_data {
+        check.data(&packs, observer)?;
+    }
+    check.attribute()
+}
+
+/// Packs in the listing, by id, with their length.
+type Packs = BTreeMap<PackId, u64>;
+
+struct Check<'a> {
+    catalog: &'a Catalog<'a>,
+    reader: &'a Reader<'a>,
+    /// Everything damaged, once, with the blobs that are gone with it.
+    damage: BTreeMap<String, (Damage, BTreeSet<(BlobType, BlobId)>)>,
+    report: CheckReport,
+}
+
+impl Check<'_> {
+    fn found(&mut self, damage: Damage, blobs: impl IntoIterator<Item = (BlobType, BlobId)>) {
+        self.damage
+            .entry(damage.to_string())
+            .or_insert_with(|| (damage, BTreeSet::new()))
+            .1
+            .extend(blobs);
+    }
+
+    fn list_packs(&mut self) -> Result<Packs> {
+        let objects =
+            self.catalog.repository().backend().list(layout::PACKS).map_err(Error::from_backend)?;
+        let packs: Packs =
+            layout::ids::<PackId>(&objects).map(|(id, info)| (id, info.len)).collect();
+        for object in objects.iter().filter(|object| object.name.parse::<PackId>().is_err()) {
+            self.report.notes.push(format!("packs/{} is not larder's", object.name));
+        }
+        self.report.packs = packs.len() as u64;
+        self.report.pack_bytes = packs.values().sum();
+        Ok(packs)
+    }
+
+    fn structure(&mut self, packs: &Packs, observer: &dyn Observer) -> Result<()> {
+        let snapshots = &self.catalog.listing().snapshots;
+        let total = Total { items: snapshots.len() as u64, bytes: 0, estimated: false };
+        observer.begin(Phase::CheckStructure, Some(total));
+        for damage in self.catalog.damage() {
+            self.found(damage, []);
+        }
+        self.report.missing = self.catalog.missing();
+        self.report.snapshots = snapshots.len() as u64;
+        self.index()?;
+        let mut structure =
+            Structure::new(self.reader, packs, self.catalog.facts().damaged_places());
+        for snapshot in snapshots {
+            structure.snapshot(&snapshot.record.manifest, observer)?;
+            observer.advance(1, 0);
+        }
+        self.report.blobs = structure.blobs();
+        for (damage, blobs) in structure.into_damage() {
+            self.found(damage, blobs);
+        }
+        self.packs_of_the_index(packs);
+        Ok(())
+    }
+
+    fn index(&mut self) -> Result<()> {
+        let repository = self.catalog.repository();
+        for damage in self.reader.index().unreadable().to_vec() {
+            self.found(damage, []);
+        }
+        self.report.segments =
+            (self.reader.index().segments().len() + self.reader.index().unreadable().len()) as u64;
+        for segment in self.reader.index().segments() {
+            for damage in verify_segment(repository, segment)? {
+                self.found(damage, []);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every pack that a segment names must be there with its length; a pack that none names is what a crash leaves of a backup.
+    fn packs_of_the_index(&mut self, packs: &Packs) {
+        let named: BTreeMap<PackId, u64> = self.reader.index().packs().flatten().collect();
+        for (id, len) in &named {
+            let reason = match packs.get(id) {
+                None => "is missing".to_owned(),
+                Some(there) if there != len => {
+                    format!("has {there} bytes, not the {len} that it was written with")
+                }
+                Some(_) => continue,
+            };
+            self.found(Damage::Object { object: layout::pack(id).to_string(), reason }, []);
+        }
+        let unnamed = packs.keys().filter(|id| !named.contains_key(id)).count();
+        if unnamed > 0 && self.reader.index().unreadable().is_empty() {
+            self.report.notes.push(format!("{unnamed} packs are in no index: left by a backup that was cut off; the next prune removes them"));
+        }
+    }
+
+    fn data(&mut self, packs: &Packs, observer: &dyn Observer) -> Result<()> {
+        let total =
+            Total { items: packs.len() as u64, bytes: packs.values().sum(), estimated: false };
+        observer.begin(Phase::CheckData, Some(total));
+        let list: Vec<_> = packs.iter().collect();
+        let reports: Vec<PackReport> = list
+            .par_iter()
+            .map(|(id, len)| {
+                if observer.cancelled() {
+                    return Err(Error::Interrupted);
+                }
+                let report = verify_pack(self.catalog.repository(), (id, **len), &|bytes| {
+                    observer.advance(0, bytes)
+                })?;
+                observer.advance(1, 0);
+                Ok(report)
+            })
+            .collect::<Result<_>>()?;
+        let mut data = DataReport::default();
+        for report in reports {
+            data.bytes += report.read_bytes;
+            data.sound_blobs += report.sound_blobs;
+            data.blobs += report.listed.len() as u64;
+            for damage in report.damage {
+                let hit = match &damage {
+                    Damage::Blob { blob_type, id, .. } => Some((*blob_type, *id)),
+                    _ => None,
+                };
+                self.found(damage, hit);
+            }
+        }
+        self.report.data = Some(data);
+        Ok(())
+    }
+
+    /// Says for each damage which snapshots and paths need what is gone with it.
+    fn attribute(mut self) -> Result<CheckReport> {
+        let lost: BTreeSet<_> =
+            self.damage.values().flat_map(|(_, blobs)| blobs.iter().copied()).collect();
+        let needing = affected::needing(self.catalog, self.reader, &lost)?;
+        for (damage, blobs) in std::mem::take(&mut self.damage).into_values() {
+            let affected = affected::merge(&needing, &blobs);
+            self.report.findings.push(CheckFinding { damage, affected });
+        }
+        Ok(self.report)
+    }
+}
