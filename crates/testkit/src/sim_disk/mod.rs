@@ -112,6 +112,13 @@ impl SimDisk {
         self.world().schedule.read_only = read_only;
     }
 
+    /// From now on syncs of data, or of names, report success and do nothing, as a drive with a volatile cache may. A crash test
+    /// that still passes then proves nothing.
+    pub fn lie_about_syncs(&self, data: bool, names: bool) {
+        let mut world = self.world();
+        (world.lies_about_data, world.lies_about_names) = (data, names);
+    }
+
     /// Lets time pass.
     pub fn advance_clock(&self, nanoseconds: i64) {
         let mut world = self.world();

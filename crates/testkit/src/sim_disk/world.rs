@@ -51,6 +51,8 @@ pub(super) struct World {
     pub(super) clock_ns: i64,
     pub(super) limit_bytes: Option<u64>,
     pub(super) locks: Locks,
+    pub(super) lies_about_data: bool,
+    pub(super) lies_about_names: bool,
 }
 
 impl World {
@@ -62,6 +64,8 @@ impl World {
             clock_ns: EPOCH_NS,
             limit_bytes: None,
             locks: Locks::default(),
+            lies_about_data: false,
+            lies_about_names: false,
         }
     }
 
@@ -183,6 +187,9 @@ impl World {
     pub(super) fn sync_directory(&mut self, path: &str) -> Outcome<()> {
         let ino = self.find(path)?;
         self.directory(ino)?;
+        if self.lies_about_names {
+            return Ok(());
+        }
         for change in self.pending.sync(ino) {
             apply(&mut self.nodes, &change, |directory| &mut directory.durable);
         }
@@ -202,6 +209,9 @@ impl World {
     }
 
     pub(super) fn sync_file(&mut self, ino: Ino) -> Outcome<()> {
+        if self.lies_about_data {
+            return Ok(());
+        }
         let file = self.file_mut(ino)?;
         file.clean_len = file.data.len();
         file.durable_modified_ns = file.modified_ns;
