@@ -5,3 +5,7 @@
 mod nobody;
 mod snapshot;
 mod source;
+
+mod conformance;
+mod real_disk;
+mod sim_disk;

@@ -1,5 +1,13 @@
-//! What larder's tests are made with: hosts, disks, backends, blobs and trees that a test decides.
+//! What larder's tests run on: a disk that loses what was not synced, a disk
+//! that refuses, a backend that fails and counts, blobs in memory, seeded trees.
+//!
+//! Everything here is deterministic: decisions come from a seed, time from a
+//! counter. Not here: assertions about larder, which belong to the tests.
 
 pub mod campaign;
+pub mod fault_backend;
 pub mod host;
 pub mod memory_blobs;
+pub mod refusing_disk;
+pub mod seed;
+pub mod sim_disk;

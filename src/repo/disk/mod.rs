@@ -206,3 +206,41 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Room on the file system that holds the root.
     fn free_space(&self) -> Result<Space>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(operation: &'static str, errno: Errno) -> DiskErrorKind {
+        DiskError::new(operation, "packs/a", errno.into()).kind()
+    }
+
+    #[test]
+    fn refusals_are_told_from_failures() {
+        for errno in [Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS, Errno::NOTTY] {
+            assert_eq!(kind("sync directory", errno), DiskErrorKind::Unsupported, "{errno:?}");
+        }
+        assert_eq!(kind("sync directory", Errno::IO), DiskErrorKind::Other);
+        assert_eq!(kind("sync directory", Errno::PERM), DiskErrorKind::PermissionDenied);
+        assert_eq!(kind("link", Errno::PERM), DiskErrorKind::Unsupported);
+        assert_eq!(kind("make private", Errno::PERM), DiskErrorKind::Unsupported);
+        assert_eq!(kind("make private", Errno::ACCESS), DiskErrorKind::PermissionDenied);
+        assert_eq!(kind("lock", Errno::NOLCK), DiskErrorKind::Unsupported);
+        assert_eq!(kind("append", Errno::NOLCK), DiskErrorKind::Other);
+        assert_eq!(kind("map", Errno::NODEV), DiskErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn a_quota_is_a_full_disk() {
+        assert_eq!(kind("append", Errno::NOSPC), DiskErrorKind::NoSpace);
+        assert_eq!(kind("append", Errno::DQUOT), DiskErrorKind::NoSpace);
+        assert_eq!(kind("create", Errno::ROFS), DiskErrorKind::ReadOnly);
+    }
+
+    #[test]
+    fn an_error_names_operation_path_and_cause() {
+        let error = DiskError::new("append", "tmp/a/1", Errno::NOSPC.into());
+        let text = error.to_string();
+        assert!(text.starts_with("append \"tmp/a/1\": ") && text.contains("space"), "{text}");
+    }
+}

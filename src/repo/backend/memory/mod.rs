@@ -166,6 +166,11 @@ impl Backend for MemoryBackend {
 
     fn list(&self, directory: &str) -> Result<Vec<ObjectInfo>> {
         let store = self.store();
+        if store.objects.contains_key(directory) {
+            return Err(
+                DiskError::new("list", directory, io::ErrorKind::NotADirectory.into()).into()
+            );
+        }
         let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
         let within = |path: &str| {
             path.strip_prefix(&prefix).filter(|name| !name.contains('/')).map(str::to_owned)

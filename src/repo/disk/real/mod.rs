@@ -166,7 +166,15 @@ impl Disk for RealDisk {
 
     fn read_at(&self, path: &str, offset: u64, buffer: &mut [u8]) -> Result<()> {
         let file = self.open_at("read", path, READ)?;
-        file.read_exact_at(buffer, offset).map_err(|source| DiskError::new("read", path, source))
+        // No file is longer than this; the system would call such an offset an invalid argument, not the end.
+        let reachable =
+            offset.checked_add(buffer.len() as u64).is_some_and(|end| i64::try_from(end).is_ok());
+        let read = match reachable {
+            _ if buffer.is_empty() => Ok(()),
+            true => file.read_exact_at(buffer, offset),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        read.map_err(|source| DiskError::new("read", path, source))
     }
 
     fn map(&self, path: &str) -> Result<Mapped> {
