@@ -32,9 +32,9 @@ const LOCK_BYTES: (u64, u64) = (0x4000_0000, 512);
 const NETWORK_FILE_SYSTEMS: [u64; 7] =
     [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400, 0x5346_414f];
 
-/// Pauses between two attempts to get a read lock.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+/// Pauses between two attempts to get a read lock: short, for a busy rollback writer leaves it free for moments only.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(15);
 
 /// What can be seen of a database without `SQLite`.
 #[derive(Debug, Clone, PartialEq, Eq)]
