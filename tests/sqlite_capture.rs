@@ -52,8 +52,8 @@ fn every_capture_beside_a_busy_writer_is_a_transaction_boundary() {
 #[test]
 fn a_rollback_writer_is_captured_between_two_transactions() {
     busy_writer("DELETE", 6, 1);
-    busy_writer("TRUNCATE", 3, 1);
-    busy_writer("PERSIST", 3, 1);
+    busy_writer("TRUNCATE", 2, 1);
+    busy_writer("PERSIST", 2, 1);
 }
 
 #[test]

@@ -129,6 +129,7 @@ pub(super) struct Source {
     /// What it looked like before it was opened immutable.
     at_rest: Option<Facts>,
     inode: (u64, u64),
+    access: Access,
 }
 
 impl Source {
@@ -141,7 +142,7 @@ impl Source {
             Access::Private => (connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, None),
             Access::Source => connect_to_source(&path)?,
         };
-        let source = Self { connection, path, at_rest, inode };
+        let source = Self { connection, path, at_rest, inode, access: request.access };
         source.begin(Duration::from_millis(request.wait_ms), reporter)?;
         require_inode(&source.path, inode)?;
         Ok(source)
@@ -156,10 +157,14 @@ impl Source {
     }
 
     /// Ends the transaction. The bytes count only if the file is still the same one and, opened immutable, untouched.
+    /// A private copy has lost its name by now.
     pub(super) fn finish(self) -> Result<(), Refused> {
-        let Self { connection, path, at_rest, inode } = self;
+        let Self { connection, path, at_rest, inode, access } = self;
         connection.execute_batch("COMMIT")?;
         connection.close().map_err(|(_, error)| Refused::from(error))?;
+        if access == Access::Private {
+            return Ok(());
+        }
         let Some(before) = at_rest else { return require_inode(&path, inode) };
         let after = Facts::gather(&path).map_err(|error| Refused::source(&error))?;
         match after.at_rest() && after.main == before.main {
