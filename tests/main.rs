@@ -9,3 +9,8 @@ mod source;
 mod conformance;
 mod real_disk;
 mod sim_disk;
+
+mod sqlite_capture;
+mod sqlite_fallback;
+mod sqlite_helper;
+mod sqlite_rig;

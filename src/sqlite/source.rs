@@ -32,9 +32,9 @@ const LOCK_BYTES: (u64, u64) = (0x4000_0000, 512);
 const NETWORK_FILE_SYSTEMS: [u64; 7] =
     [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400, 0x5346_414f];
 
-/// Pauses between two attempts to get a read lock.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+/// Pauses between two attempts to get a read lock: short, for a busy rollback writer leaves it free for moments only.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(15);
 
 /// What can be seen of a database without `SQLite`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +132,7 @@ pub(super) struct Source {
     /// What it looked like before it was opened immutable.
     at_rest: Option<Facts>,
     inode: (u64, u64),
+    access: Access,
 }
 
 impl Source {
@@ -144,7 +145,7 @@ impl Source {
             Access::Private => (connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, None),
             Access::Source => connect_to_source(&path)?,
         };
-        let source = Self { connection, path, at_rest, inode };
+        let source = Self { connection, path, at_rest, inode, access: request.access };
         source.begin(Duration::from_millis(request.wait_ms), reporter)?;
         require_inode(&source.path, inode)?;
         Ok(source)
@@ -159,10 +160,14 @@ impl Source {
     }
 
     /// Ends the transaction. The bytes count only if the file is still the same one and, opened immutable, untouched.
+    /// A private copy has lost its name by now.
     pub(super) fn finish(self) -> Result<(), Refused> {
-        let Self { connection, path, at_rest, inode } = self;
+        let Self { connection, path, at_rest, inode, access } = self;
         connection.execute_batch("COMMIT")?;
         connection.close().map_err(|(_, error)| Refused::from(error))?;
+        if access == Access::Private {
+            return Ok(());
+        }
         let Some(before) = at_rest else { return require_inode(&path, inode) };
         let after = Facts::gather(&path).map_err(|error| Refused::source(&error))?;
         match after.at_rest() && after.main == before.main {
