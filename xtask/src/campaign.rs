@@ -4,7 +4,6 @@
 //! test`, the next batch of many here. Progress belongs to one commit, since
 //! seeds that passed on other code prove nothing about this one.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -82,7 +81,7 @@ struct Options<'a> {
 struct Progress {
     commit: String,
     done: u64,
-    seconds: u64,
+    elapsed_ms: u64,
 }
 
 /// Runs what is left of a campaign; without a name, lists them.
@@ -101,6 +100,9 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<bool> {
     let Some(progress) = advance(root, campaign, asked, &options)? else { return Ok(false) };
     let row = result_row(campaign, asked, &progress);
     println!("\n{row}");
+    if options.record && progress.commit.ends_with(CHANGED) {
+        return Err("not recorded: commit first, a result belongs to a commit".to_owned());
+    }
     if options.record {
         record(root, &row)?;
     }
@@ -154,9 +156,14 @@ fn advance(
             return Ok(None);
         }
         progress.done += count;
-        progress.seconds += began.elapsed().as_secs();
+        progress.elapsed_ms += u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         store.save(&progress)?;
-        println!("{}: {} / {asked} done, {} s", campaign.name, progress.done, progress.seconds);
+        println!(
+            "{}: {} / {asked} done, {} s",
+            campaign.name,
+            progress.done,
+            progress.elapsed_ms / 1000
+        );
     }
     Ok(Some(progress))
 }
@@ -196,15 +203,24 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// The commit that is tested, with a mark when the sources differ from it.
+/// What is appended to a commit's name when the sources differ from it.
+const CHANGED: &str = "-changed";
+
+/// The commit that is tested; the table of results may differ from it, being written by this chore.
 fn commit(root: &Path) -> Result<String> {
-    let output = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--exclude=*"])
-        .current_dir(root)
-        .output();
+    let name = git(root, &["rev-parse", "--short=12", "HEAD"])?;
+    let changes = git(root, &["status", "--porcelain", "--", ".", ":!docs/testing.md"])?;
+    Ok(if changes.is_empty() { name } else { format!("{name}{CHANGED}") })
+}
+
+fn git(root: &Path, arguments: &[&str]) -> Result<String> {
+    let output =
+        Command::new("git").args(arguments).current_dir(root).stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("cannot start git: {error}"))?;
     if !output.status.success() {
-        return Err("git does not know this commit; a campaign's result belongs to one".to_owned());
+        return Err(
+            "git does not know this checkout; a campaign's result belongs to a commit".to_owned()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
@@ -239,7 +255,8 @@ impl Store {
         if fresh {
             return Ok(begin());
         }
-        if known.commit != commit {
+        // Between two runs changed sources may have changed again.
+        if known.commit != commit || commit.ends_with(CHANGED) {
             println!("progress was made on {}; beginning again on {commit}", known.commit);
             return Ok(begin());
         }
@@ -256,8 +273,8 @@ impl Store {
 }
 
 fn to_text(progress: &Progress) -> String {
-    let Progress { commit, done, seconds } = progress;
-    format!("commit {commit}\ndone {done}\nseconds {seconds}\n")
+    let Progress { commit, done, elapsed_ms } = progress;
+    format!("commit {commit}\ndone {done}\nelapsed_ms {elapsed_ms}\n")
 }
 
 fn from_text(text: &str) -> Option<Progress> {
@@ -267,17 +284,14 @@ fn from_text(text: &str) -> Option<Progress> {
     Some(Progress {
         commit: field("commit")?,
         done: field("done")?.parse().ok()?,
-        seconds: field("seconds")?.parse().ok()?,
+        elapsed_ms: field("elapsed_ms")?.parse().ok()?,
     })
 }
 
-/// A row of the table in `docs/testing.md`.
+/// A row of the table in `docs/testing.md`. There is one only for a campaign that passed to the end.
 fn result_row(campaign: &Campaign, asked: u64, progress: &Progress) -> String {
-    let mut row = String::new();
-    let Progress { commit, done, seconds } = progress;
-    // Writing into a string cannot fail.
-    let _ = write!(row, "| {} | {asked} | {done} | 0 | {commit} | {seconds} s |", campaign.name);
-    row
+    let Progress { commit, done, elapsed_ms } = progress;
+    format!("| {} | {asked} | {done} | {commit} | {} s |", campaign.name, elapsed_ms / 1000)
 }
 
 fn record(root: &Path, row: &str) -> Result<()> {
@@ -314,10 +328,27 @@ mod tests {
 
     #[test]
     fn progress_comes_back_as_it_was_saved() {
-        let progress = Progress { commit: "abc-dirty".to_owned(), done: 7, seconds: 90 };
+        let progress = Progress { commit: "abc-dirty".to_owned(), done: 7, elapsed_ms: 90 };
         assert_eq!(from_text(&to_text(&progress)), Some(progress));
         assert_eq!(from_text("done 7\n"), None);
         assert_eq!(from_text(""), None);
+    }
+
+    #[test]
+    fn progress_goes_on_only_where_the_sources_are_the_same() {
+        let root = std::env::temp_dir().join(format!("larder-campaign-{}", std::process::id()));
+        let store = Store::new(&root, "crash").unwrap();
+        let saved = |commit: &str| {
+            store.save(&Progress { commit: commit.to_owned(), done: 7, elapsed_ms: 90 }).unwrap();
+        };
+        saved("abc");
+        let unchanged = store.load("abc", false).unwrap().done;
+        let (other, fresh) =
+            (store.load("def", false).unwrap().done, store.load("abc", true).unwrap().done);
+        saved("abc-changed");
+        let changed = store.load("abc-changed", false).unwrap().done;
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!((unchanged, other, fresh, changed), (7, 0, 0, 0));
     }
 
     #[test]
