@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use self::progress::{Progress, Store};
 use crate::Result;
+
+mod progress;
 
 /// A campaign: a part of the integration tests that repeats over seeds.
 struct Campaign {
@@ -76,14 +79,6 @@ struct Options<'a> {
     name: Option<&'a str>,
 }
 
-/// How far a campaign has come on a commit.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Progress {
-    commit: String,
-    done: u64,
-    elapsed_ms: u64,
-}
-
 /// Runs what is left of a campaign; without a name, lists them.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<bool> {
     let options = parse(words)?;
@@ -100,7 +95,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<bool> {
     let Some(progress) = advance(root, campaign, asked, &options)? else { return Ok(false) };
     let row = result_row(campaign, asked, &progress);
     println!("\n{row}");
-    if options.record && progress.commit.ends_with(CHANGED) {
+    if options.record && !progress.is_of_a_commit() {
         return Err("not recorded: commit first, a result belongs to a commit".to_owned());
     }
     if options.record {
@@ -141,8 +136,8 @@ fn advance(
     asked: u64,
     options: &Options<'_>,
 ) -> Result<Option<Progress>> {
-    let store = Store::new(root, campaign.name)?;
-    let mut progress = store.load(&commit(root)?, options.fresh)?;
+    let store = Store::new(&directory(root), campaign.name)?;
+    let mut progress = store.load(&progress::commit(root)?, options.fresh)?;
     println!("{}: {} / {asked} done", campaign.name, progress.done);
     while progress.done < asked {
         let count = options.batch.unwrap_or(campaign.batch).min(asked - progress.done);
@@ -203,89 +198,8 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// What is appended to a commit's name when the sources differ from it.
-const CHANGED: &str = "-changed";
-
-/// The commit that is tested; the table of results may differ from it, being written by this chore.
-fn commit(root: &Path) -> Result<String> {
-    let name = git(root, &["rev-parse", "--short=12", "HEAD"])?;
-    let changes = git(root, &["status", "--porcelain", "--", ".", ":!docs/testing.md"])?;
-    Ok(if changes.is_empty() { name } else { format!("{name}{CHANGED}") })
-}
-
-fn git(root: &Path, arguments: &[&str]) -> Result<String> {
-    let output =
-        Command::new("git").args(arguments).current_dir(root).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("cannot start git: {error}"))?;
-    if !output.status.success() {
-        return Err(
-            "git does not know this checkout; a campaign's result belongs to a commit".to_owned()
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
 fn directory(root: &Path) -> PathBuf {
     root.join("target/campaign")
-}
-
-/// `target/campaign/<name>.progress`.
-struct Store {
-    path: PathBuf,
-}
-
-impl Store {
-    fn new(root: &Path, name: &str) -> Result<Self> {
-        let directory = directory(root);
-        fs::create_dir_all(&directory)
-            .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
-        Ok(Self { path: directory.join(format!("{name}.progress")) })
-    }
-
-    /// The progress made on this commit; none when it was made on another.
-    fn load(&self, commit: &str, fresh: bool) -> Result<Progress> {
-        let begin = || Progress { commit: commit.to_owned(), ..Progress::default() };
-        let text = match fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(begin()),
-            Err(error) => return Err(format!("cannot read {}: {error}", self.path.display())),
-        };
-        let known = from_text(&text)
-            .ok_or_else(|| format!("{} is not a progress file", self.path.display()))?;
-        if fresh {
-            return Ok(begin());
-        }
-        // Between two runs changed sources may have changed again.
-        if known.commit != commit || commit.ends_with(CHANGED) {
-            println!("progress was made on {}; beginning again on {commit}", known.commit);
-            return Ok(begin());
-        }
-        Ok(known)
-    }
-
-    /// Replaced in one step: an interruption leaves the old progress or the new.
-    fn save(&self, progress: &Progress) -> Result<()> {
-        let draft = self.path.with_extension("draft");
-        let explain = |error| format!("cannot save {}: {error}", self.path.display());
-        fs::write(&draft, to_text(progress)).map_err(explain)?;
-        fs::rename(&draft, &self.path).map_err(explain)
-    }
-}
-
-fn to_text(progress: &Progress) -> String {
-    let Progress { commit, done, elapsed_ms } = progress;
-    format!("commit {commit}\ndone {done}\nelapsed_ms {elapsed_ms}\n")
-}
-
-fn from_text(text: &str) -> Option<Progress> {
-    let field = |name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::to_owned)
-    };
-    Some(Progress {
-        commit: field("commit")?,
-        done: field("done")?.parse().ok()?,
-        elapsed_ms: field("elapsed_ms")?.parse().ok()?,
-    })
 }
 
 /// A row of the table in `docs/testing.md`. There is one only for a campaign that passed to the end.
@@ -324,31 +238,6 @@ mod tests {
         {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn progress_comes_back_as_it_was_saved() {
-        let progress = Progress { commit: "abc-dirty".to_owned(), done: 7, elapsed_ms: 90 };
-        assert_eq!(from_text(&to_text(&progress)), Some(progress));
-        assert_eq!(from_text("done 7\n"), None);
-        assert_eq!(from_text(""), None);
-    }
-
-    #[test]
-    fn progress_goes_on_only_where_the_sources_are_the_same() {
-        let root = std::env::temp_dir().join(format!("larder-campaign-{}", std::process::id()));
-        let store = Store::new(&root, "crash").unwrap();
-        let saved = |commit: &str| {
-            store.save(&Progress { commit: commit.to_owned(), done: 7, elapsed_ms: 90 }).unwrap();
-        };
-        saved("abc");
-        let unchanged = store.load("abc", false).unwrap().done;
-        let (other, fresh) =
-            (store.load("def", false).unwrap().done, store.load("abc", true).unwrap().done);
-        saved("abc-changed");
-        let changed = store.load("abc-changed", false).unwrap().done;
-        fs::remove_dir_all(&root).unwrap();
-        assert_eq!((unchanged, other, fresh, changed), (7, 0, 0, 0));
     }
 
     #[test]
