@@ -1,6 +1,6 @@
 //! Everything that must hold before a change is taken, in the order of what is quickest to fail.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -140,28 +140,27 @@ fn demo(root: &Path) -> Result<Outcome> {
     if !root.join("src/cli/commands/demo.rs").exists() {
         return Ok(Outcome::Skipped("src/cli/commands/demo.rs does not exist yet".to_owned()));
     }
-    let binary = target_directory(root).join("debug/larder");
-    println!("$ {} demo", binary.display());
-    let explain = |error: std::io::Error| format!("{} demo: {error}", binary.display());
-    let mut child = Command::new(&binary)
-        .arg("demo")
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(explain)?;
+    let mut command = Command::new(target_directory(root).join("debug/larder"));
+    command.arg("demo").current_dir(root);
+    shown(command)
+}
+
+/// Runs a demonstration while passing on what it prints.
+fn shown(mut command: Command) -> Result<Outcome> {
+    println!("$ {command:?}");
+    let explain = |error: std::io::Error| format!("the demo: {error}");
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(explain)?;
     let mut proved = false;
     for line in BufReader::new(child.stdout.take().ok_or("the demo has no output")?).lines() {
         let line = line.map_err(explain)?;
         println!("{line}");
         proved |= says_proof(&line);
     }
-    std::io::stdout().flush().map_err(explain)?;
-    let status = child.wait().map_err(explain)?;
-    if status.success() && !proved {
+    let succeeded = child.wait().map_err(explain)?.success();
+    if succeeded && !proved {
         println!("the demo ended without a line `proof ...`");
     }
-    Ok(verdict(status.success() && proved))
+    Ok(verdict(succeeded && proved))
 }
 
 fn says_proof(line: &str) -> bool {
@@ -209,7 +208,15 @@ mod tests {
     }
 
     #[test]
-    fn a_demo_without_a_proof_has_shown_nothing() {
+    fn a_demo_passes_only_with_a_proof_and_a_good_end() {
+        let passes = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            matches!(shown(command), Ok(Outcome::Passed))
+        };
+        assert!(passes("echo ' proof  3 of 3'"));
+        assert!(!passes("echo ' nights Mon'"));
+        assert!(!passes("echo ' proof  3 of 3'; exit 1"));
         assert!(says_proof(" proof    7 of 7 databases are a commit"));
         assert!(!says_proof(" proof"));
         assert!(!says_proof("the proof of it"));

@@ -19,14 +19,15 @@ const FROM: &str = "LARDER_CAMPAIGN_FROM";
 /// A file that learns which campaign was asked for: `name first count`, one a line.
 const LOG: &str = "LARDER_CAMPAIGN_LOG";
 
-/// How many times the test of this campaign repeats; `default` outside a campaign.
+/// How many times the test of this campaign repeats, counted from zero; `default` outside a campaign.
+///
+/// For a test that cannot begin at a given seed: each batch repeats what the batches before it did. Prefer [`seeds`].
 ///
 /// # Panics
 ///
 /// When one of the variables is malformed.
 pub fn count(name: &str, default: u64) -> u64 {
-    let seeds = seeds(name, default);
-    seeds.end - seeds.start
+    seeds(name, default).end
 }
 
 /// The seeds that the test of this campaign runs: `0..default` outside a campaign.

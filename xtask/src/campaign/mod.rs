@@ -4,13 +4,15 @@
 //! test`, the next batch of many here. Progress belongs to one commit, since
 //! seeds that passed on other code prove nothing about this one.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use self::progress::{Progress, Store};
 use crate::Result;
+
+mod progress;
 
 /// A campaign: a part of the integration tests that repeats over seeds.
 struct Campaign {
@@ -77,14 +79,6 @@ struct Options<'a> {
     name: Option<&'a str>,
 }
 
-/// How far a campaign has come on a commit.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Progress {
-    commit: String,
-    done: u64,
-    seconds: u64,
-}
-
 /// Runs what is left of a campaign; without a name, lists them.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<bool> {
     let options = parse(words)?;
@@ -101,6 +95,9 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<bool> {
     let Some(progress) = advance(root, campaign, asked, &options)? else { return Ok(false) };
     let row = result_row(campaign, asked, &progress);
     println!("\n{row}");
+    if options.record && !progress.is_of_a_commit() {
+        return Err("not recorded: commit first, a result belongs to a commit".to_owned());
+    }
     if options.record {
         record(root, &row)?;
     }
@@ -139,8 +136,8 @@ fn advance(
     asked: u64,
     options: &Options<'_>,
 ) -> Result<Option<Progress>> {
-    let store = Store::new(root, campaign.name)?;
-    let mut progress = store.load(&commit(root)?, options.fresh)?;
+    let store = Store::new(&directory(root), campaign.name)?;
+    let mut progress = store.load(&progress::commit(root)?, options.fresh)?;
     println!("{}: {} / {asked} done", campaign.name, progress.done);
     while progress.done < asked {
         let count = options.batch.unwrap_or(campaign.batch).min(asked - progress.done);
@@ -154,9 +151,14 @@ fn advance(
             return Ok(None);
         }
         progress.done += count;
-        progress.seconds += began.elapsed().as_secs();
+        progress.elapsed_ms += u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         store.save(&progress)?;
-        println!("{}: {} / {asked} done, {} s", campaign.name, progress.done, progress.seconds);
+        println!(
+            "{}: {} / {asked} done, {} s",
+            campaign.name,
+            progress.done,
+            progress.elapsed_ms / 1000
+        );
     }
     Ok(Some(progress))
 }
@@ -196,88 +198,14 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// The commit that is tested, with a mark when the sources differ from it.
-fn commit(root: &Path) -> Result<String> {
-    let output = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--exclude=*"])
-        .current_dir(root)
-        .output();
-    let output = output.map_err(|error| format!("cannot start git: {error}"))?;
-    if !output.status.success() {
-        return Err("git does not know this commit; a campaign's result belongs to one".to_owned());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
 fn directory(root: &Path) -> PathBuf {
     root.join("target/campaign")
 }
 
-/// `target/campaign/<name>.progress`.
-struct Store {
-    path: PathBuf,
-}
-
-impl Store {
-    fn new(root: &Path, name: &str) -> Result<Self> {
-        let directory = directory(root);
-        fs::create_dir_all(&directory)
-            .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
-        Ok(Self { path: directory.join(format!("{name}.progress")) })
-    }
-
-    /// The progress made on this commit; none when it was made on another.
-    fn load(&self, commit: &str, fresh: bool) -> Result<Progress> {
-        let begin = || Progress { commit: commit.to_owned(), ..Progress::default() };
-        let text = match fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(begin()),
-            Err(error) => return Err(format!("cannot read {}: {error}", self.path.display())),
-        };
-        let known = from_text(&text)
-            .ok_or_else(|| format!("{} is not a progress file", self.path.display()))?;
-        if fresh {
-            return Ok(begin());
-        }
-        if known.commit != commit {
-            println!("progress was made on {}; beginning again on {commit}", known.commit);
-            return Ok(begin());
-        }
-        Ok(known)
-    }
-
-    /// Replaced in one step: an interruption leaves the old progress or the new.
-    fn save(&self, progress: &Progress) -> Result<()> {
-        let draft = self.path.with_extension("draft");
-        let explain = |error| format!("cannot save {}: {error}", self.path.display());
-        fs::write(&draft, to_text(progress)).map_err(explain)?;
-        fs::rename(&draft, &self.path).map_err(explain)
-    }
-}
-
-fn to_text(progress: &Progress) -> String {
-    let Progress { commit, done, seconds } = progress;
-    format!("commit {commit}\ndone {done}\nseconds {seconds}\n")
-}
-
-fn from_text(text: &str) -> Option<Progress> {
-    let field = |name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::to_owned)
-    };
-    Some(Progress {
-        commit: field("commit")?,
-        done: field("done")?.parse().ok()?,
-        seconds: field("seconds")?.parse().ok()?,
-    })
-}
-
-/// A row of the table in `docs/testing.md`.
+/// A row of the table in `docs/testing.md`. There is one only for a campaign that passed to the end.
 fn result_row(campaign: &Campaign, asked: u64, progress: &Progress) -> String {
-    let mut row = String::new();
-    let Progress { commit, done, seconds } = progress;
-    // Writing into a string cannot fail.
-    let _ = write!(row, "| {} | {asked} | {done} | 0 | {commit} | {seconds} s |", campaign.name);
-    row
+    let Progress { commit, done, elapsed_ms } = progress;
+    format!("| {} | {asked} | {done} | {commit} | {} s |", campaign.name, elapsed_ms / 1000)
 }
 
 fn record(root: &Path, row: &str) -> Result<()> {
@@ -310,14 +238,6 @@ mod tests {
         {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn progress_comes_back_as_it_was_saved() {
-        let progress = Progress { commit: "abc-dirty".to_owned(), done: 7, seconds: 90 };
-        assert_eq!(from_text(&to_text(&progress)), Some(progress));
-        assert_eq!(from_text("done 7\n"), None);
-        assert_eq!(from_text(""), None);
     }
 
     #[test]
