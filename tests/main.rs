@@ -1,1 +1,5 @@
 //! larder's one integration binary: one link, many modules.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where and stop")]
+
+mod codec;
