@@ -2,14 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where and stop")]
 
-mod nobody;
-mod snapshot;
-mod source;
-
+mod codec;
 mod conformance;
+mod nobody;
 mod real_disk;
 mod sim_disk;
-
+mod snapshot;
+mod source;
 mod sqlite_capture;
 mod sqlite_fallback;
 mod sqlite_helper;

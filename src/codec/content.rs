@@ -128,7 +128,7 @@ mod tests {
     fn lists_within_the_limits_round_trip() {
         for sound in [
             list(0, &[1]),
-            list(0, &[1 << 24; MAX_LIST]),
+            list(0, &vec![1 << 24; MAX_LIST]),
             list(1, &[1 << 40, 1]),
             list(MAX_LIST_LEVEL, &[u64::MAX]),
         ] {
@@ -142,7 +142,7 @@ mod tests {
             list(0, &[]),
             list(0, &[0]),
             list(0, &[(1 << 24) + 1]),
-            list(0, &[1; MAX_LIST + 1]),
+            list(0, &vec![1; MAX_LIST + 1]),
             list(1, &[5, 0]),
             list(1, &[u64::MAX, 1]),
             list(MAX_LIST_LEVEL + 1, &[1]),
