@@ -96,13 +96,13 @@ impl Params {
     }
 
     /// The length of the pieces of compressed media above the whole-file limit, in bytes.
-    pub(super) const fn piece_bytes(&self) -> u32 {
+    pub(super) const fn piece_bytes(self) -> u32 {
         self.whole_file_bytes
     }
 
     /// A position is a candidate when its hash is below this. Candidates are then
     /// half an average apart, which with the shortest chunk before them makes the average.
-    pub(super) fn threshold(&self) -> u64 {
+    pub(super) fn threshold(self) -> u64 {
         let spacing = u128::from(self.average_bytes / 2);
         u64::try_from((1 << 64) / spacing).expect("invariant: the spacing is above 1")
     }

@@ -35,13 +35,11 @@ impl Read for Stutter<'_> {
         self.choices.fill(&mut choice);
         // Lengths spread over all magnitudes, from 1 byte to 1 MiB.
         let len = 1_usize << (choice[0] % 20) | usize::from(choice[1]);
-        match choice[2] % 8 {
-            0 => Err(io::ErrorKind::Interrupted.into()),
-            _ => {
-                let len = len.min(into.len());
-                self.data.read(&mut into[..len])
-            }
+        if choice[2].is_multiple_of(8) {
+            return Err(io::ErrorKind::Interrupted.into());
         }
+        let len = len.min(into.len());
+        self.data.read(&mut into[..len])
     }
 }
 
@@ -68,9 +66,9 @@ fn naive_lens(data: &[u8], average: usize) -> Vec<usize> {
     lens
 }
 
-fn chunks(source: impl Read, params: &Params) -> Vec<Vec<u8>> {
+fn chunks(source: impl Read, params: Params) -> Vec<Vec<u8>> {
     let mut buffer = Vec::new();
-    let mut stream = ChunkStream::new(source, CutPlan::Gear, params, &mut buffer);
+    let mut stream = ChunkStream::new(source, CutPlan::Gear, &params, &mut buffer);
     let mut chunks = Vec::new();
     while let Some(chunk) = stream.next_chunk().expect("the source does not fail") {
         chunks.push(chunk.to_vec());
@@ -78,7 +76,7 @@ fn chunks(source: impl Read, params: &Params) -> Vec<Vec<u8>> {
     chunks
 }
 
-fn lens(data: &[u8], params: &Params) -> Vec<usize> {
+fn lens(data: &[u8], params: Params) -> Vec<usize> {
     chunks(data, params).iter().map(Vec::len).collect()
 }
 
@@ -142,7 +140,7 @@ proptest! {
         data in inputs(), average in averages(), splits in any::<u64>(),
     ) {
         let params = Params::new(average, average).unwrap();
-        let got = chunks(Stutter::new(&data, splits), &params);
+        let got = chunks(Stutter::new(&data, splits), params);
         prop_assert_eq!(got.concat(), &*data);
         let got: Vec<usize> = got.iter().map(Vec::len).collect();
         prop_assert_eq!(&got, &naive_lens(&data, average as usize));
@@ -159,11 +157,11 @@ proptest! {
         data in inputs(), average in averages(), pick in any::<prop::sample::Index>(),
     ) {
         let params = Params::new(average, average).unwrap();
-        let all = lens(&data, &params);
+        let all = lens(&data, params);
         prop_assume!(!all.is_empty());
         let skipped = pick.index(all.len());
         let at: usize = all[..skipped].iter().sum();
-        prop_assert_eq!(lens(&data[at..], &params), &all[skipped..]);
+        prop_assert_eq!(lens(&data[at..], params), &all[skipped..]);
     }
 }
 
@@ -171,7 +169,7 @@ proptest! {
 fn the_average_is_the_average() {
     let params = Params::new(4096, 4096).unwrap();
     let data = random(11, 16 * 1024 * 1024);
-    let mean = data.len() / lens(&data, &params).len();
+    let mean = data.len() / lens(&data, params).len();
     assert!((3900..4300).contains(&mean), "{mean}");
 }
 
@@ -179,12 +177,12 @@ fn the_average_is_the_average() {
 fn an_insertion_is_forgotten_within_a_few_chunks() {
     let params = Params::new(1024, 1024).unwrap();
     let data = random(12, 256 * 1024);
-    let before: HashSet<Vec<u8>> = chunks(&*data, &params).into_iter().collect();
+    let before: HashSet<Vec<u8>> = chunks(&*data, params).into_iter().collect();
     let (mut most, mut sum, edits) = (0, 0, 100);
     for edit in 0..edits {
         let mut edited = data.clone();
         edited.insert(edit * data.len() / edits, 0x5a);
-        let new = chunks(&*edited, &params).iter().filter(|c| !before.contains(*c)).count();
+        let new = chunks(&*edited, params).iter().filter(|c| !before.contains(*c)).count();
         assert!(new >= 1, "the inserted byte must be somewhere");
         most = most.max(new);
         sum += new;
@@ -198,14 +196,14 @@ fn an_insertion_is_forgotten_within_a_few_chunks() {
 fn golden_cuts() {
     let mib = 1024 * 1024;
     let small = Params::new(64 * 1024, 64 * 1024).unwrap();
-    let check = |name: &str, data: &[u8], params: &Params, golden: &[usize]| {
+    let check = |name: &str, data: &[u8], params: Params, golden: &[usize]| {
         assert_eq!(lens(data, params), golden, "{name}");
     };
-    check("random", &random(0, mib), &small, &GOLDEN_RANDOM);
-    check("lines", &lines(mib), &small, &GOLDEN_LINES);
-    check("zeros", &vec![0; mib], &small, &[262_144; 4]);
-    check("periodic", &periodic(251, mib), &small, &[262_144; 4]);
-    check("random, defaults", &random(0, 16 * mib), &Params::default(), &GOLDEN_DEFAULTS);
+    check("random", &random(0, mib), small, &GOLDEN_RANDOM);
+    check("lines", &lines(mib), small, &GOLDEN_LINES);
+    check("zeros", &vec![0; mib], small, &[262_144; 4]);
+    check("periodic", &periodic(251, mib), small, &[262_144; 4]);
+    check("random, defaults", &random(0, 16 * mib), Params::default(), &GOLDEN_DEFAULTS);
 }
 
 const GOLDEN_RANDOM: [usize; 19] = [

@@ -126,6 +126,21 @@ impl<'b, R: Read> ChunkStream<'b, R> {
     }
 }
 
+/// The chunks of bytes that are in memory already, uncopied: the cuts of
+/// [`ChunkStream`] over the same bytes.
+pub fn chunks_of<'a>(
+    bytes: &'a [u8],
+    plan: CutPlan,
+    params: &Params,
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let cutter = Cutter::new(plan, *params);
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let len = cutter.chunk_len(rest, 0).unwrap_or(rest.len());
+        rest.split_off(..len).filter(|chunk| !chunk.is_empty())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,9 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_the_same_chunks() {
+    fn batches_and_bytes_in_memory_have_the_same_chunks() {
         let data = random(3, 3_000_000);
         let single = chunks(&*data, CutPlan::Gear);
+        assert!(chunks_of(&data, CutPlan::Gear, &params()).eq(&single));
+        assert_eq!(chunks_of(&[], CutPlan::Gear, &params()).count(), 0);
         for batch_bytes in [0, 1, 10_000, 700_000, usize::MAX] {
             let mut buffer = Vec::new();
             let source = Stutter::new(&data, 9);
