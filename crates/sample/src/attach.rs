@@ -11,10 +11,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::error::Error;
 use crate::media::{self, Format};
 use crate::moment::Moment;
+use crate::names::LANDMARK;
+use crate::parts::Part;
 use crate::rng::{Rng, fnv1a};
-
-/// The attachment that every sample has and that writer and evolution never touch.
-pub const LANDMARK: &str = "ne555_datasheet.pdf";
 
 /// An attachment before it is stored.
 pub(crate) struct Upload {
@@ -42,17 +41,16 @@ pub(crate) struct Row {
 
 impl Upload {
     /// A new document of about `target` bytes for a component.
-    pub(crate) fn draw(
-        rng: &mut Rng,
-        component: &str,
-        part: &str,
-        format: Format,
-        target: usize,
-    ) -> Self {
-        let title = (format == Format::Pdf).then(|| format!("{part} Datasheet"));
-        let bytes = media::document(format, rng, target, part);
-        let original = original_name(rng, format, part);
-        Self { component: component.to_owned(), original, format, title, bytes }
+    pub(crate) fn draw(rng: &mut Rng, part: &Part, format: Format, target: usize) -> Self {
+        let bytes = media::document(format, rng, target, &part.number);
+        Self::of(rng, part, format, bytes)
+    }
+
+    /// A document that is there already, under a drawn name.
+    pub(crate) fn of(rng: &mut Rng, part: &Part, format: Format, bytes: Vec<u8>) -> Self {
+        let title = (format == Format::Pdf).then(|| format!("{} Datasheet", part.number));
+        let original = original_name(rng, format, &part.number);
+        Self { component: part.id.clone(), original, format, title, bytes }
     }
 
     fn label(&self) -> &'static str {
@@ -174,6 +172,17 @@ pub(crate) fn random_row(conn: &Connection, rng: &mut Rng) -> Result<Option<Row>
         None => from(""),
         found => Ok(found),
     }
+}
+
+/// The attachment whose file has this path, relative to the attachments directory.
+pub(crate) fn row_of(conn: &Connection, file_path: &str) -> Result<Option<Row>, Error> {
+    conn.query_one(
+        "SELECT id, file_path, thumbnail_path FROM attachments WHERE file_path = ?1",
+        [file_path],
+        |row| Ok(Row { id: row.get(0)?, file_path: row.get(1)?, thumbnail_path: row.get(2)? }),
+    )
+    .optional()
+    .map_err(Error::sql("find an attachment"))
 }
 
 /// Removes a row's files; one that is gone already is no error, as in the application.

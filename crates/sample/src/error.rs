@@ -14,7 +14,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file or directory could not be read, written or removed.
-    #[error("{doing} {}", .path.display())]
+    #[error("cannot {doing} {}", .path.display())]
     Io {
         /// What was being done, as a verb.
         doing: &'static str,
@@ -24,7 +24,7 @@ pub enum Error {
         source: io::Error,
     },
     /// `SQLite` refused a statement.
-    #[error("{doing}: {source}")]
+    #[error("cannot {doing}")]
     Sql {
         /// What the statement was for.
         doing: &'static str,

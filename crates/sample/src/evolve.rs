@@ -142,7 +142,7 @@ impl Day {
         let Some(part) = parts::random(db, rng)? else { return Ok(()) };
         let format = [Format::Pdf, Format::Jpeg, Format::Png][rng.index(3)];
         let target = average_bytes(db)? / 4 + rng.index(30_000);
-        let upload = Upload::draw(rng, &part.id, &part.number, format, target);
+        let upload = Upload::draw(rng, &part, format, target);
         let stored = attach::store(&self.root, rng, &upload, Some(self.now))?;
         attach::insert(db, rng, &upload, &stored, self.now)?;
         self.report.uploads += 1;
@@ -171,6 +171,18 @@ impl Day {
         }
         Ok(())
     }
+}
+
+/// Deletes one attachment as the application does, files first, then the row. `file_path` is
+/// relative to `attachments/`; false when no row has it. A live writer may run beside it.
+pub fn delete_attachment(data_dir: &Path, file_path: &str) -> Result<bool, Error> {
+    let mut conn = schema::open(data_dir)?;
+    schema::keep_wal_on_close(&conn)?;
+    let Some(row) = attach::row_of(&conn, file_path)? else { return Ok(false) };
+    attach::unlink(&data_dir.join(ATTACHMENTS), &row)?;
+    let mut rng = Rng::new(0, file_path);
+    ledger::commit(&mut conn, &mut rng, Kind::Delete, |db, _| attach::delete_row(db, &row))?;
+    Ok(true)
 }
 
 fn average_bytes(db: &Connection) -> Result<usize, Error> {

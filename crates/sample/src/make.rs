@@ -5,13 +5,14 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use crate::attach::{self, LANDMARK, Upload};
+use crate::attach::{self, Upload};
 use crate::error::Error;
 use crate::ledger;
 use crate::media::{self, Format};
 use crate::moment::{DAY_S, Moment};
-use crate::names;
+use crate::names::{self, LANDMARK};
 use crate::parts::{self, Part};
+use crate::plan::{self, Plan};
 use crate::rng::Rng;
 use crate::schema::{self, ALEMBIC_HEAD, ATTACHMENTS, TABLES};
 use crate::spec::Spec;
@@ -40,22 +41,7 @@ pub struct Report {
     pub landmark: String,
 }
 
-/// Of ten attachments in a row: six PDF, three JPEG, one PNG.
-const FORMATS: [Format; 10] = [
-    Format::Pdf,
-    Format::Jpeg,
-    Format::Pdf,
-    Format::Jpeg,
-    Format::Pdf,
-    Format::Png,
-    Format::Pdf,
-    Format::Jpeg,
-    Format::Pdf,
-    Format::Pdf,
-];
 const HISTORY_DAYS: i64 = 900;
-/// Every tenth attachment from this one on repeats an earlier PDF.
-const DUPLICATE_AT: usize = 6;
 /// Bytes of the password hash shown in `users`; no password has it.
 const NO_PASSWORD: &str = "$2b$12$................................................";
 
@@ -257,7 +243,7 @@ impl<'a> Maker<'a> {
             let source = plan.source[index];
             report.duplicates += usize::from(source != index);
             let part = if index == 0 { &parts[0] } else { &parts[rng.index(parts.len())] };
-            let mut upload = self.content(source, plan.target_bytes[source], part);
+            let mut upload = self.document(source, plan.target_bytes[source], part);
             let at = self.origin.plus(rng.between(DAY_S, (HISTORY_DAYS - 1) * DAY_S));
             if index == 0 {
                 LANDMARK.clone_into(&mut upload.original);
@@ -274,20 +260,19 @@ impl<'a> Maker<'a> {
     }
 
     /// The document number `source`, whoever has it attached: drawn from a stream of its own.
-    fn content(&self, source: usize, target: usize, part: &Part) -> Upload {
-        let format = FORMATS[source % FORMATS.len()];
+    fn document(&self, source: usize, target: usize, part: &Part) -> Upload {
         let mut rng = self.rng(&format!("document/{source}"));
+        let format = plan::format_of(source);
         let bytes = media::document(format, &mut rng, target, &format!("Document {source}"));
-        Upload { bytes, ..Upload::draw(&mut rng, &part.id, &part.number, format, 0) }
+        Upload::of(&mut rng, part, format, bytes)
     }
 
     /// Files that components left behind when they were deleted: one in a hundred.
     fn orphans(&self, rng: &mut Rng, report: &mut Report) -> Result<(), Error> {
         let count = self.spec.attachments.div_ceil(112);
         for _ in 0..count {
-            let number = names::part_number(rng);
-            let target = self.average_bytes() / 2;
-            let upload = Upload::draw(rng, &rng.clone().uuid(), &number, Format::Pdf, target);
+            let gone = Part { id: rng.uuid(), number: names::part_number(rng) };
+            let upload = Upload::draw(rng, &gone, Format::Pdf, self.average_bytes() / 2);
             let stored = attach::store(self.root, rng, &upload, Some(self.origin))?;
             report.files += 1;
             report.file_bytes += stored.bytes;
@@ -322,40 +307,4 @@ impl Report {
         self.files += 1 + usize::from(upload.format.is_image());
         self.file_bytes += stored.bytes;
     }
-}
-
-/// Which document each attachment is, and how large each document is to be.
-struct Plan {
-    source: Vec<usize>,
-    target_bytes: Vec<usize>,
-}
-
-impl Plan {
-    fn draw(rng: &mut Rng, spec: &Spec) -> Self {
-        let weights: Vec<u64> = (0..spec.attachments).map(|_| weight(rng)).collect();
-        let source = (0..spec.attachments).map(|index| source(rng, index)).collect::<Vec<_>>();
-        let total = source.iter().map(|document| weights[*document]).sum::<u64>().max(1);
-        let target = |weight: &u64| {
-            let bytes = u128::from(spec.attachment_bytes) * u128::from(*weight) / u128::from(total);
-            usize::try_from(bytes).unwrap_or(usize::MAX)
-        };
-        Self { target_bytes: weights.iter().map(target).collect(), source }
-    }
-}
-
-/// Sizes are spread over five doublings, as those of real attachments are.
-fn weight(rng: &mut Rng) -> u64 {
-    (64 + rng.below(64)) << rng.below(5)
-}
-
-/// The attachment itself, or an earlier PDF (never the landmark) that it repeats.
-fn source(rng: &mut Rng, index: usize) -> usize {
-    if index % FORMATS.len() != DUPLICATE_AT {
-        return index;
-    }
-    let earlier: Vec<usize> = (1..index)
-        .filter(|other| FORMATS[other % FORMATS.len()] == Format::Pdf)
-        .filter(|other| other % FORMATS.len() != DUPLICATE_AT)
-        .collect();
-    if earlier.is_empty() { index } else { earlier[rng.index(earlier.len())] }
 }

@@ -2,6 +2,9 @@
 
 use crate::rng::Rng;
 
+/// The attachment that every sample has and that writer and evolution never touch.
+pub const LANDMARK: &str = "ne555_datasheet.pdf";
+
 #[rustfmt::skip]
 pub(crate) const MAKERS: [&str; 14] = [
     "Yageo", "Vishay", "Murata", "TDK", "KEMET", "Texas Instruments", "STMicroelectronics",

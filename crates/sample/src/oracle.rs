@@ -33,7 +33,7 @@ pub struct Boundary {
 #[non_exhaustive]
 pub enum Torn {
     /// `SQLite` cannot read it: malformed, not a database, tables missing.
-    #[error("unreadable: {0}")]
+    #[error("sqlite cannot read it")]
     Unreadable(#[from] rusqlite::Error),
     /// `SQLite`'s integrity check found something.
     #[error("integrity check: {0}")]

@@ -2,10 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::attach::LANDMARK;
 use crate::error::Error;
 use crate::moment::Moment;
-use crate::names::{self, KINDS, MAKERS};
+use crate::names::{self, KINDS, LANDMARK, MAKERS};
 use crate::rng::Rng;
 
 /// A component as far as attachments and stock need it.

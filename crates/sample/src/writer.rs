@@ -112,7 +112,7 @@ impl Writer {
             if let Err(error) = self.step() {
                 self.report.errors += 1;
                 if self.report.first_error.is_empty() {
-                    self.report.first_error = error.to_string();
+                    self.report.first_error = whole_text(&error);
                 }
             }
             wait(pace, began, self.report.commits - first);
@@ -206,7 +206,7 @@ impl Writer {
         let Some(part) = parts::random(&self.conn, &mut self.rng)? else { return self.login() };
         let format = [Format::Pdf, Format::Jpeg, Format::Png][self.rng.index(3)];
         let target = UPLOAD_BYTES.start + self.rng.index(UPLOAD_BYTES.len());
-        let upload = Upload::draw(&mut self.rng, &part.id, &part.number, format, target);
+        let upload = Upload::draw(&mut self.rng, &part, format, target);
         let stored = attach::store(&self.attachments, &mut self.rng, &upload, None)?;
         self.commit(Kind::Upload, |db, rng, now| attach::insert(db, rng, &upload, &stored, now))?;
         self.report.uploads += 1;
@@ -256,6 +256,12 @@ fn wait(pace: Pace, began: Instant, done: u64) {
     let Pace::CommitsPerSecond(rate) = pace else { return };
     let due = Duration::from_micros(done.saturating_mul(1_000_000) / u64::from(rate.max(1)));
     thread::sleep(due.saturating_sub(began.elapsed()));
+}
+
+/// An error with its causes.
+fn whole_text(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn whole_ms(time: Duration) -> u64 {

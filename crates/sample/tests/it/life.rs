@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use larder_sample::writer::{Mix, Pace, Writer, run_until_closed};
-use larder_sample::{ATTACHMENTS, WriterReport, close, evolve, oracle};
+use larder_sample::{ATTACHMENTS, WriterReport, close, delete_attachment, evolve, oracle};
 
 use crate::decode;
 use crate::tree::{self, database, tiny};
@@ -51,7 +51,9 @@ fn files_that_come_and_go_leave_no_row_without_file() {
     assert_eq!(oracle::dangling_in(dir.path()).unwrap(), []);
     let files = tree::files(&dir.path().join(ATTACHMENTS));
     assert!(files.contains_key(std::path::Path::new(&made.landmark)));
-    files.iter().for_each(|(name, (bytes, _))| decode::by_name(name.to_str().unwrap(), bytes));
+    for (name, (bytes, _)) in &files {
+        decode::by_name(name.to_str().unwrap(), bytes);
+    }
 }
 
 #[test]
@@ -129,4 +131,34 @@ fn a_day_that_is_lived_twice_repeats_no_id() {
         Writer::open(dir.path(), 1).unwrap().step().unwrap();
     }
     oracle::check(&database(&dir)).unwrap();
+}
+
+#[test]
+fn an_accident_takes_row_and_file() {
+    let (dir, made) = tiny(1);
+    let file = dir.path().join(ATTACHMENTS).join(&made.landmark);
+    assert!(!delete_attachment(dir.path(), "no/such.pdf").unwrap());
+    assert!(file.exists() && delete_attachment(dir.path(), &made.landmark).unwrap());
+    assert!(!file.exists() && !delete_attachment(dir.path(), &made.landmark).unwrap());
+    let boundary = oracle::check(&database(&dir)).unwrap();
+    assert_eq!((boundary.commits, boundary.attachment_rows), (1, made.attachments as u64 - 1));
+    assert_eq!(oracle::dangling_in(dir.path()).unwrap(), []);
+}
+
+/// The report says what went wrong and the writer goes on, as the application does.
+#[test]
+fn a_writer_counts_its_errors() {
+    let (dir, _) = tiny(1);
+    let mut writer = Writer::open(dir.path(), 1).unwrap();
+    let conn = rusqlite::Connection::open(database(&dir)).unwrap();
+    conn.execute_batch("DROP TABLE writer_log").unwrap();
+    let mut asked = 0;
+    let report = writer.run(Pace::FlatOut, || {
+        asked += 1;
+        asked > 3
+    });
+    assert_eq!((report.commits, report.errors), (0, 3));
+    let expected = "cannot write the ledger line: no such table: writer_log";
+    assert!(report.first_error.starts_with(expected), "{report}");
+    assert_eq!(report.to_string().parse(), Ok(report));
 }

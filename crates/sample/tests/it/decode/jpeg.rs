@@ -27,7 +27,9 @@ pub(crate) fn blocks(bytes: &[u8]) -> usize {
     let units = frame.width.div_ceil(8) * frame.height.div_ceil(8);
     let mut level = [0_i32; 3];
     for _ in 0..units {
-        level.iter_mut().for_each(|dc| block(&mut bits, &frame, dc));
+        for dc in &mut level {
+            block(&mut bits, &frame, dc);
+        }
     }
     bits.finish();
     units * 3
