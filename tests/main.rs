@@ -4,4 +4,4 @@
 
 mod nobody;
 mod source;
-mod snapshot;
+mod manifests;
