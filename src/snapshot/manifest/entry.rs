@@ -10,6 +10,7 @@ pub const MAX_ENTRY_BYTES: u64 = 128 * 1024;
 const FIXED: u64 = 88;
 const FIXED_FILE: u64 = 33;
 const CHUNK: u64 = 40;
+const LIST: u64 = 32;
 const EXTENT: u64 = 16;
 
 /// Bytes that an entry takes in a leaf. `docs/manifest-cutting.md` has the sum: cuts depend on it.
@@ -34,7 +35,7 @@ fn kind_len(kind: &EntryKind) -> u64 {
 fn content_len(content: &Content) -> u64 {
     match content {
         Content::Inline(chunks) => CHUNK * count(chunks),
-        Content::List { .. } => CHUNK,
+        Content::List { .. } => LIST,
     }
 }
 
