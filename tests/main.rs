@@ -4,6 +4,7 @@
 
 mod codec;
 mod conformance;
+mod manifests;
 mod nobody;
 mod real_disk;
 mod sim_disk;

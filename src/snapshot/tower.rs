@@ -113,7 +113,7 @@ mod tests {
 
         fn ends_after(&self, cut: &mut u32, item: &u32) -> bool {
             *cut += 1;
-            *cut >= 2 && item % 3 == 0
+            *cut >= 2 && item.is_multiple_of(3)
         }
 
         fn store(&self, level: u8, items: Vec<u32>) -> Result<u32> {
