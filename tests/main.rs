@@ -4,13 +4,14 @@
 
 mod codec;
 mod conformance;
+mod crash_disk;
 mod manifests;
 mod nobody;
 mod real_disk;
 mod sim_disk;
-mod snapshot;
 mod source;
 mod sqlite_capture;
 mod sqlite_fallback;
 mod sqlite_helper;
 mod sqlite_rig;
+mod stage_faults;

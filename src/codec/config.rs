@@ -14,7 +14,7 @@ use crate::id::RepositoryId;
 pub struct ChunkerConfig {
     /// Average length of a chunk in bytes; the shortest is half of it, the longest four times it.
     pub average_bytes: u32,
-    /// Files up to this length, and compressed media up to this length, are one chunk.
+    /// Compressed media up to this length are one chunk; longer ones are cut in pieces of it.
     pub whole_file_bytes: u32,
 }
 
