@@ -19,7 +19,8 @@ fn key(text: &str) -> Key {
 
 /// The only bytes that an object of this name may have.
 fn content(name: &str) -> Vec<u8> {
-    let seed = name.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte));
+    let seed =
+        name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
     Seeded::new(seed).bytes(usize::try_from(seed % 2900).unwrap() + 100)
 }
 
