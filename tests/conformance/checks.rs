@@ -58,15 +58,15 @@ fn names(backend: &dyn Backend, directory: &str) -> Vec<String> {
     backend.list(directory).unwrap().into_iter().map(|object| object.name).collect()
 }
 
-fn is_taken<T>(outcome: Result<T, BackendError>) -> bool {
+fn is_taken<T>(outcome: &Result<T, BackendError>) -> bool {
     matches!(outcome, Err(BackendError::AlreadyExists { .. }))
 }
 
-fn is_missing<T>(outcome: Result<T, BackendError>) -> bool {
+fn is_missing<T>(outcome: &Result<T, BackendError>) -> bool {
     matches!(outcome, Err(BackendError::NotFound { .. }))
 }
 
-fn is_poisoned<T>(outcome: Result<T, BackendError>) -> bool {
+fn is_poisoned<T>(outcome: &Result<T, BackendError>) -> bool {
     matches!(outcome, Err(BackendError::Poisoned))
 }
 
@@ -97,14 +97,16 @@ fn nothing_is_visible_before_the_barrier(backend: &dyn Backend) {
     upload.finish(&key("index/b")).unwrap();
     let unfinished = stage.create().unwrap();
     assert!(names(backend, "packs").is_empty() && names(backend, "index").is_empty());
-    assert!(is_missing(backend.get(&key("packs/a"))) && is_missing(backend.stat(&key("packs/a"))));
+    assert!(
+        is_missing(&backend.get(&key("packs/a"))) && is_missing(&backend.stat(&key("packs/a")))
+    );
     stage.barrier().unwrap();
     assert_eq!(
         (names(backend, "packs"), names(backend, "index")),
         (vec!["a".to_owned()], vec!["b".to_owned()])
     );
     unfinished.finish(&key("packs/c")).unwrap();
-    assert!(is_missing(backend.get(&key("packs/c"))));
+    assert!(is_missing(&backend.get(&key("packs/c"))));
     stage.barrier().unwrap();
     assert_eq!(backend.get(&key("packs/c")).unwrap(), b"");
 }
@@ -128,14 +130,14 @@ fn large_objects_are_whole(backend: &dyn Backend) {
 fn taken_names_are_refused(backend: &dyn Backend) {
     publish(backend, "packs/a", b"first");
     let stage = backend.stage("s").unwrap();
-    assert!(is_taken(stage.put(&key("packs/a"), b"second")));
+    assert!(is_taken(&stage.put(&key("packs/a"), b"second")));
     stage.put(&key("packs/b"), b"staged").unwrap();
-    assert!(is_taken(stage.put(&key("packs/b"), b"staged twice")));
-    assert!(is_taken(stage.announce(&key("packs/a"), b"marker")));
-    assert!(is_taken(stage.announce(&key("packs/b"), b"marker")));
+    assert!(is_taken(&stage.put(&key("packs/b"), b"staged twice")));
+    assert!(is_taken(&stage.announce(&key("packs/a"), b"marker")));
+    assert!(is_taken(&stage.announce(&key("packs/b"), b"marker")));
     // An answer, not a failure: the stage goes on.
     stage.barrier().unwrap();
-    assert!(is_taken(stage.put(&key("packs/b"), b"after the barrier")));
+    assert!(is_taken(&stage.put(&key("packs/b"), b"after the barrier")));
     assert_eq!(backend.get(&key("packs/a")).unwrap(), b"first");
     assert_eq!(backend.get(&key("packs/b")).unwrap(), b"staged");
 }
@@ -149,8 +151,8 @@ fn a_name_taken_before_the_barrier_is_refused_unless_the_bytes_agree(backend: &d
     stages[0].barrier().unwrap();
     stages[1].barrier().unwrap();
     for stage in &stages[2..] {
-        assert!(is_taken(stage.barrier()));
-        assert!(is_poisoned(stage.barrier()));
+        assert!(is_taken(&stage.barrier()));
+        assert!(is_poisoned(&stage.barrier()));
     }
     assert_eq!(backend.get(&key("index/a")).unwrap(), b"bytes");
     drop(stages);
@@ -185,15 +187,15 @@ fn ranges_past_the_end_are_refused(backend: &dyn Backend) {
 
 fn missing_objects_are_said_to_be_missing(backend: &dyn Backend) {
     for missing in [key("packs/a"), key("nowhere/a"), key("a")] {
-        assert!(is_missing(backend.get(&missing)));
-        assert!(is_missing(backend.get_range(&missing, 0, 1)));
-        assert!(is_missing(backend.get_range(&missing, 0, 2 << 20)));
-        assert!(is_missing(backend.get_range(&missing, 0, 0)));
-        assert!(is_missing(backend.map(&missing).map(drop)));
-        assert!(is_missing(backend.stat(&missing)));
-        assert!(is_missing(backend.touch(&missing)));
-        assert!(is_missing(backend.delete(&missing)));
-        assert!(is_missing(backend.rename(&missing, &key("packs/b"))));
+        assert!(is_missing(&backend.get(&missing)));
+        assert!(is_missing(&backend.get_range(&missing, 0, 1)));
+        assert!(is_missing(&backend.get_range(&missing, 0, 2 << 20)));
+        assert!(is_missing(&backend.get_range(&missing, 0, 0)));
+        assert!(is_missing(&backend.map(&missing).map(drop)));
+        assert!(is_missing(&backend.stat(&missing)));
+        assert!(is_missing(&backend.touch(&missing)));
+        assert!(is_missing(&backend.delete(&missing)));
+        assert!(is_missing(&backend.rename(&missing, &key("packs/b"))));
     }
     assert_eq!(names(backend, "packs"), [""; 0]);
 }
@@ -255,12 +257,12 @@ fn a_failed_stage_publishes_nothing_more(backend: &dyn Backend) {
     let error = stage.barrier().unwrap_err();
     assert!(matches!(error, BackendError::Disk(_)), "{error}");
     backend.create_directories(&["nowhere"]).unwrap();
-    assert!(is_poisoned(begun.append(b"bytes")));
-    assert!(is_poisoned(begun.finish(&key("packs/a"))));
-    assert!(is_poisoned(stage.create().map(drop)));
-    assert!(is_poisoned(stage.put(&key("packs/b"), b"bytes")));
-    assert!(is_poisoned(stage.announce(&key("sessions/s"), b"me")));
-    assert!(is_poisoned(stage.barrier()));
+    assert!(is_poisoned(&begun.append(b"bytes")));
+    assert!(is_poisoned(&begun.finish(&key("packs/a"))));
+    assert!(is_poisoned(&stage.create().map(drop)));
+    assert!(is_poisoned(&stage.put(&key("packs/b"), b"bytes")));
+    assert!(is_poisoned(&stage.announce(&key("sessions/s"), b"me")));
+    assert!(is_poisoned(&stage.barrier()));
     drop(stage);
     for directory in ["packs", "nowhere", "sessions", "tmp"] {
         assert_eq!(names(backend, directory), [""; 0], "{directory}");
@@ -272,7 +274,7 @@ fn a_failed_stage_publishes_nothing_more(backend: &dyn Backend) {
 fn renames_move_and_never_replace(backend: &dyn Backend) {
     publish(backend, "packs/a", b"first");
     publish(backend, "packs/b", b"second");
-    assert!(is_taken(backend.rename(&key("packs/a"), &key("packs/b"))));
+    assert!(is_taken(&backend.rename(&key("packs/a"), &key("packs/b"))));
     let error = backend.rename(&key("packs/a"), &key("nowhere/a")).unwrap_err();
     assert!(matches!(error, BackendError::Disk(_)), "{error}");
     assert_eq!(backend.get(&key("packs/a")).unwrap(), b"first");
@@ -290,8 +292,8 @@ fn renames_move_and_never_replace(backend: &dyn Backend) {
 fn deleted_objects_are_gone(backend: &dyn Backend) {
     publish(backend, "packs/a", b"bytes");
     backend.delete(&key("packs/a")).unwrap();
-    assert!(is_missing(backend.get(&key("packs/a"))));
-    assert!(is_missing(backend.delete(&key("packs/a"))));
+    assert!(is_missing(&backend.get(&key("packs/a"))));
+    assert!(is_missing(&backend.delete(&key("packs/a"))));
     assert_eq!(names(backend, "packs"), [""; 0]);
     publish(backend, "packs/a", b"another");
     assert_eq!(backend.get(&key("packs/a")).unwrap(), b"another");
@@ -310,8 +312,8 @@ fn markers_are_visible_at_once(backend: &dyn Backend) {
     let stage = backend.stage("s").unwrap();
     stage.announce(&key("sessions/s"), b"me").unwrap();
     assert_eq!(backend.get(&key("sessions/s")).unwrap(), b"me");
-    assert!(is_taken(stage.announce(&key("sessions/s"), b"me again")));
-    assert!(is_taken(stage.put(&key("sessions/s"), b"not me")));
+    assert!(is_taken(&stage.announce(&key("sessions/s"), b"me again")));
+    assert!(is_taken(&stage.put(&key("sessions/s"), b"not me")));
     stage.barrier().unwrap();
     drop(stage);
     assert_eq!(backend.get(&key("sessions/s")).unwrap(), b"me");

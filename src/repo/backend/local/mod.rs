@@ -63,7 +63,7 @@ impl LocalBackend {
         }
     }
 
-    /// Creates a directory and those above it. True in the list's order for what was not there.
+    /// Creates a directory and those above it; notes the parents, whose names must become durable.
     fn create_path(&self, directory: &str, parents: &mut BTreeSet<String>) -> Result<()> {
         let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
         for end in ends {

@@ -12,7 +12,6 @@
 
 use std::fs::File;
 use std::io;
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
@@ -27,6 +26,9 @@ use crate::repo::disk::{
     Stat,
 };
 
+use file::{RealFile, RealLock, granted};
+
+mod file;
 mod map;
 
 const PRIVATE_FILE: Mode = Mode::from_raw_mode(0o600);
@@ -128,7 +130,7 @@ impl Disk for RealDisk {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::APPEND | OFlags::CLOEXEC;
         let file = self.open_at("create", path, flags)?;
-        Ok(Box::new(RealFile { file, path: path.to_owned() }))
+        Ok(Box::new(RealFile::new(file, path)))
     }
 
     fn rename_noreplace(&self, from: &str, to: &str) -> Result<()> {
@@ -238,7 +240,7 @@ impl Disk for RealDisk {
             LockMode::Shared => fs2::FileExt::try_lock_shared(&file),
             LockMode::Exclusive => fs2::FileExt::try_lock_exclusive(&file),
         };
-        Ok(granted(taken, path)?.then(|| Box::new(RealLock { _file: file }) as Box<dyn LockGuard>))
+        Ok(granted(taken, path)?.then(|| Box::new(RealLock::new(file)) as Box<dyn LockGuard>))
     }
 
     fn free_space(&self) -> Result<Space> {
@@ -247,45 +249,6 @@ impl Disk for RealDisk {
             available_bytes: fs2::available_space(&self.root_path).map_err(wrap)?,
             total_bytes: fs2::total_space(&self.root_path).map_err(wrap)?,
         })
-    }
-}
-
-/// The lock ends when the descriptor closes, or its process dies.
-struct RealLock {
-    _file: File,
-}
-
-impl LockGuard for RealLock {}
-
-struct RealFile {
-    file: File,
-    path: String,
-}
-
-impl DiskFile for RealFile {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        // Goes on after a short write and after a signal.
-        self.file
-            .write_all(bytes)
-            .map_err(|source| DiskError::new("append", self.path.as_str(), source))
-    }
-
-    fn sync_data(&mut self) -> Result<()> {
-        retry_on_intr(|| rustix::fs::fdatasync(&self.file))
-            .map_err(|errno| failed("sync", &self.path, errno))
-    }
-
-    fn lock(&mut self) -> Result<bool> {
-        granted(fs2::FileExt::try_lock_exclusive(&self.file), &self.path)
-    }
-}
-
-/// Tells "someone else holds it" from a failure.
-fn granted(taken: io::Result<()>, path: &str) -> Result<bool> {
-    match taken {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(DiskError::new("lock", path, error)),
     }
 }
 
