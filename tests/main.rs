@@ -7,6 +7,7 @@ mod conformance;
 mod crash_disk;
 mod manifests;
 mod nobody;
+mod product;
 mod real_disk;
 mod sim_disk;
 mod source;

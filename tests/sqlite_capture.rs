@@ -135,8 +135,13 @@ fn a_stale_index_alone_is_neither_used_nor_joined_by_a_log() {
 #[test]
 fn names_are_names_and_never_addresses() {
     let rig = Rig::new();
-    let names: [&[u8]; 5] =
-        [b"file:x.db", b"file:y.db?immutable=1&mode=rwc", b"a b%20#.db", b"\xff\n'.db", b":memory:"];
+    let names: [&[u8]; 5] = [
+        b"file:x.db",
+        b"file:y.db?immutable=1&mode=rwc",
+        b"a b%20#.db",
+        b"\xff\n'.db",
+        b":memory:",
+    ];
     for name in names {
         for journal_mode in ["WAL", "DELETE"] {
             let made = rig.path("made.db");
@@ -182,7 +187,10 @@ fn a_database_that_another_takes_the_name_of_is_one_of_the_two() {
             let captured = rig.capture(&path);
             assert_eq!(prove(&captured), 0);
             let label = captured.label;
-            assert!(matches!(label, DatabaseLabel::Committed | DatabaseLabel::CrashImage), "{label:?}");
+            assert!(
+                matches!(label, DatabaseLabel::Committed | DatabaseLabel::CrashImage),
+                "{label:?}"
+            );
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });

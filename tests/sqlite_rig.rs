@@ -189,7 +189,13 @@ impl Application {
     /// Starts one and waits until it has done what its name says.
     pub(crate) fn start(what: &str, database: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "sqlite_rig::application", "--ignored", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "sqlite_rig::application",
+                "--ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(APP, what)
             .env(DATABASE, database)
             .stdin(Stdio::piped())
