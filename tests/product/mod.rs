@@ -8,5 +8,6 @@
 //! and what is visible is complete, whatever happened to the disk.
 
 mod crash;
+mod killed;
 mod rig;
 mod tree;
