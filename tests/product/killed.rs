@@ -11,144 +11,32 @@ use larder::error::Result;
 use larder::ops::catalog::Catalog;
 use larder::ops::tag::{TagChange, tag};
 use larder::repo::backend::Backend;
-use larder::repo::disk::{
-    DirEntry, Disk, DiskError, DiskFile, LockGuard, LockMode, Mapped, Result as DiskResult, Space,
-    Stat,
-};
+use larder::repo::disk::Result as DiskResult;
 use larder_testkit::campaign;
 use larder_testkit::sim_disk::{Pattern, SimDisk};
 
 use super::rig::{backend, check_all, fresh, host, open, save, settled};
+use super::ruled_disk::{Intent, Rule, RuledDisk, failure};
 use super::tree::{Tree, read_back};
 
-/// A process's view of a disk: after so many changing operations every one fails, as for the dead.
-#[derive(Debug, Clone)]
-struct Mortal {
-    disk: SimDisk,
-    left: Arc<AtomicU64>,
+/// A process that lives for so many changing operations; from then on everything fails, as for the dead.
+#[derive(Debug)]
+struct Lifetime {
+    left: AtomicU64,
 }
 
-impl Mortal {
-    fn new(disk: &SimDisk, operations: u64) -> Self {
-        Self { disk: disk.clone(), left: Arc::new(AtomicU64::new(operations)) }
-    }
-
-    fn is_dead(&self) -> bool {
+impl Lifetime {
+    fn is_over(&self) -> bool {
         self.left.load(Ordering::Relaxed) == 0
     }
+}
 
-    fn alive(&self, path: &str) -> DiskResult<()> {
-        if self.is_dead() {
-            return Err(DiskError::new("live", path, std::io::Error::other("killed")));
+impl Rule for Lifetime {
+    fn admit(&self, intent: Intent, path: &str) -> DiskResult<()> {
+        if intent == Intent::Change && !self.is_over() {
+            self.left.fetch_sub(1, Ordering::Relaxed);
         }
-        Ok(())
-    }
-
-    fn spend(&self, path: &str) -> DiskResult<()> {
-        self.alive(path)?;
-        self.left.fetch_sub(1, Ordering::Relaxed);
-        if self.is_dead() { self.alive(path) } else { Ok(()) }
-    }
-}
-
-impl Disk for Mortal {
-    fn create_dir(&self, path: &str) -> DiskResult<()> {
-        self.spend(path)?;
-        self.disk.create_dir(path)
-    }
-
-    fn create_new(&self, path: &str) -> DiskResult<Box<dyn DiskFile>> {
-        self.spend(path)?;
-        let file = self.disk.create_new(path)?;
-        Ok(Box::new(MortalFile { owner: self.clone(), file, path: path.to_owned() }))
-    }
-
-    fn rename_noreplace(&self, from: &str, to: &str) -> DiskResult<()> {
-        self.spend(from)?;
-        self.disk.rename_noreplace(from, to)
-    }
-
-    fn hard_link(&self, from: &str, to: &str) -> DiskResult<()> {
-        self.spend(from)?;
-        self.disk.hard_link(from, to)
-    }
-
-    fn unlink(&self, path: &str) -> DiskResult<()> {
-        self.spend(path)?;
-        self.disk.unlink(path)
-    }
-
-    fn remove_dir(&self, path: &str) -> DiskResult<()> {
-        self.spend(path)?;
-        self.disk.remove_dir(path)
-    }
-
-    fn sync_dir(&self, path: &str) -> DiskResult<()> {
-        self.spend(path)?;
-        self.disk.sync_dir(path)
-    }
-
-    fn read_at(&self, path: &str, offset: u64, buffer: &mut [u8]) -> DiskResult<()> {
-        self.alive(path)?;
-        self.disk.read_at(path, offset, buffer)
-    }
-
-    fn map(&self, path: &str) -> DiskResult<Mapped> {
-        self.alive(path)?;
-        self.disk.map(path)
-    }
-
-    fn stat(&self, path: &str) -> DiskResult<Stat> {
-        self.alive(path)?;
-        self.disk.stat(path)
-    }
-
-    fn list(&self, path: &str) -> DiskResult<Vec<DirEntry>> {
-        self.alive(path)?;
-        self.disk.list(path)
-    }
-
-    fn touch(&self, path: &str) -> DiskResult<()> {
-        self.spend(path)?;
-        self.disk.touch(path)
-    }
-
-    fn make_private(&self, path: &str) -> DiskResult<()> {
-        self.spend(path)?;
-        self.disk.make_private(path)
-    }
-
-    fn lock(&self, path: &str, mode: LockMode) -> DiskResult<Option<Box<dyn LockGuard>>> {
-        self.spend(path)?;
-        self.disk.lock(path, mode)
-    }
-
-    fn free_space(&self) -> DiskResult<Space> {
-        self.alive("")?;
-        self.disk.free_space()
-    }
-}
-
-struct MortalFile {
-    owner: Mortal,
-    file: Box<dyn DiskFile>,
-    path: String,
-}
-
-impl DiskFile for MortalFile {
-    fn append(&mut self, bytes: &[u8]) -> DiskResult<()> {
-        self.owner.spend(&self.path)?;
-        self.file.append(bytes)
-    }
-
-    fn sync_data(&mut self) -> DiskResult<()> {
-        self.owner.spend(&self.path)?;
-        self.file.sync_data()
-    }
-
-    fn lock(&mut self) -> DiskResult<bool> {
-        self.owner.spend(&self.path)?;
-        self.file.lock()
+        if self.is_over() { Err(failure(path, "killed")) } else { Ok(()) }
     }
 }
 
@@ -163,9 +51,10 @@ fn killed_everywhere(
     save(backend(whole.clone()), tree, 40).unwrap();
     for n in 1..=whole.operations() {
         let disk = settled(base);
-        let mortal = Mortal::new(&disk, n);
-        let _cut_short = save(backend(mortal.clone()), tree, 40);
-        assert!(mortal.is_dead(), "the kill at operation {n} never came");
+        let life = Arc::new(Lifetime { left: AtomicU64::new(n) });
+        let mortal = RuledDisk { disk: disk.clone(), rule: life.clone() };
+        let _cut_short = save(backend(mortal), tree, 40);
+        assert!(life.is_over(), "the kill at operation {n} never came");
         second(backend(disk.clone())).unwrap_or_else(|error| panic!("operation {n}: {error}"));
         let mut seen = HashSet::new();
         for pattern in campaign::seeds("crash", 8).map(Pattern::from_seed) {

@@ -11,4 +11,6 @@ mod crash;
 mod faults;
 mod killed;
 mod rig;
+mod ruled_disk;
+mod space;
 mod tree;
