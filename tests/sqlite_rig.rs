@@ -107,13 +107,11 @@ fn picture(dir: &Path) -> BTreeMap<PathBuf, Look> {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let metadata = fs::symlink_metadata(&path).unwrap();
-        let index = path.to_string_lossy().ends_with("-shm");
-        let look = match index {
-            true => (Vec::new(), 0, 0, metadata.ino()),
-            false => {
-                let bytes = fs::read(&path).unwrap_or_default();
-                (bytes, metadata.mtime(), metadata.mtime_nsec(), metadata.ino())
-            }
+        let look = if path.to_string_lossy().ends_with("-shm") {
+            (Vec::new(), 0, 0, metadata.ino())
+        } else {
+            let bytes = fs::read(&path).unwrap_or_default();
+            (bytes, metadata.mtime(), metadata.mtime_nsec(), metadata.ino())
         };
         files.insert(path, look);
     }
@@ -189,7 +187,13 @@ impl Application {
     /// Starts one and waits until it has done what its name says.
     pub(crate) fn start(what: &str, database: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "sqlite_rig::application", "--ignored", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "sqlite_rig::application",
+                "--ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(APP, what)
             .env(DATABASE, database)
             .stdin(Stdio::piped())

@@ -57,9 +57,8 @@ pub(super) fn raw(
 ) -> Result<Captured, CaptureError> {
     let started_ns = context.now_ns();
     let spool = context.spool(context.observe()?.main.size)?;
-    let (seen, stable) = until_stable(context, |seen| {
-        copy(context.path, spool.file(), seen.main.size)
-    })?;
+    let (seen, stable) =
+        until_stable(context, |seen| copy(context.path, spool.file(), seen.main.size))?;
     let identity = stable.then(|| context.identity_since(&seen, started_ns)).flatten();
     let method = CaptureMethod::RawCopy;
     context.finish(spool, Finding { label, method, check, schema: None, started_ns, identity })
@@ -100,18 +99,18 @@ pub(super) fn private(
     }
 }
 
+/// A recovery that held still and still fails the check is not kept: the files that it was made from say more.
 fn recovered(
     context: &Context<'_>,
     copy: Copy,
     label: DatabaseLabel,
     seen: &DatabaseIdentity,
 ) -> Result<Captured, CaptureError> {
-    let failed = matches!(copy.done.check, CheckResult::Failed(_));
+    if label == DatabaseLabel::Recovered && matches!(copy.done.check, CheckResult::Failed(_)) {
+        return raw(context, DatabaseLabel::SourceCorrupt, copy.done.check);
+    }
     let finding = Finding {
-        label: match label {
-            DatabaseLabel::Recovered if failed => DatabaseLabel::SourceCorrupt,
-            other => other,
-        },
+        label,
         method: CaptureMethod::PrivateRecovery,
         check: copy.done.check,
         schema: copy.done.schema,
@@ -218,7 +217,9 @@ fn copy(from: &Path, to: &File, limit: u64) -> Result<(), CopyError> {
     let mut buffer = vec![0; 256 * 1024];
     loop {
         let read = from.read(&mut buffer).map_err(CopyError::Source)?;
-        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(());
+        };
         to.write_all(bytes).map_err(CopyError::Spool)?;
     }
 }

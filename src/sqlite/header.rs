@@ -184,7 +184,9 @@ mod tests {
         assert!(is_wal(&wal(0, 4096)) && is_wal(&wal(1, 4096)) && !is_wal(&[0x37, 0x7f, 6, 0x84]));
         assert_eq!(wal_page_size(&wal(1, 65_536)), Some(65_536));
         assert_eq!(wal_page_size(&wal(1, 1000)), None);
-        assert!(is_live_journal(&JOURNAL_MAGIC) && !is_live_journal(&[0; 8]) && !is_live_journal(b""));
+        assert!(
+            is_live_journal(&JOURNAL_MAGIC) && !is_live_journal(&[0; 8]) && !is_live_journal(b"")
+        );
     }
 
     proptest! {

@@ -5,9 +5,7 @@ use std::io::{BufReader, Read, Write};
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
 use crate::sqlite::destination::Destination;
-use crate::sqlite::protocol::{
-    Done, PROTOCOL, ProtocolError, Refusal, Reply, Request, receive,
-};
+use crate::sqlite::protocol::{Done, PROTOCOL, ProtocolError, Refusal, Reply, Request, receive};
 use crate::sqlite::refused::Refused;
 use crate::sqlite::reporter::Reporter;
 use crate::sqlite::source::Source;

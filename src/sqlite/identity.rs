@@ -89,7 +89,13 @@ mod tests {
     #[test]
     fn a_fresh_change_is_not_settled() {
         let stamp = |secs| FileTime { secs, nanos: 5 };
-        let file = |ctime| FileIdentity { device: 1, inode: 2, size: 3, mtime: stamp(10), ctime: stamp(ctime) };
+        let file = |ctime| FileIdentity {
+            device: 1,
+            inode: 2,
+            size: 3,
+            mtime: stamp(10),
+            ctime: stamp(ctime),
+        };
         let identity = DatabaseIdentity {
             main: file(10),
             wal: Some(file(20)),

@@ -74,7 +74,12 @@ impl Space {
     }
 
     /// Whether `need_bytes` fit into `dir`, which has this space, with `min_free_bytes` to spare.
-    pub fn admit(&self, dir: &Path, need_bytes: u64, min_free_bytes: u64) -> Result<(), SpoolError> {
+    pub fn admit(
+        &self,
+        dir: &Path,
+        need_bytes: u64,
+        min_free_bytes: u64,
+    ) -> Result<(), SpoolError> {
         let dir = dir.to_owned();
         if let Some(memory_bytes) = self.memory_bytes.filter(|memory| need_bytes > memory / 4) {
             return Err(SpoolError::InMemory { dir, need_bytes, memory_bytes });
@@ -121,7 +126,8 @@ impl Spool {
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(dir)?;
         let path = dir.path().join("database");
-        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        let file =
+            File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self { dir: Some(dir), path, file })
     }
 
@@ -164,7 +170,10 @@ mod tests {
         let disk = Space { free_bytes: 1000, memory_bytes: None };
         let dir = Path::new("/spool");
         assert!(disk.admit(dir, 900, 100).is_ok());
-        assert!(matches!(disk.admit(dir, 901, 100), Err(SpoolError::NoSpace { need_bytes: 901, .. })));
+        assert!(matches!(
+            disk.admit(dir, 901, 100),
+            Err(SpoolError::NoSpace { need_bytes: 901, .. })
+        ));
         assert!(matches!(disk.admit(dir, u64::MAX, u64::MAX), Err(SpoolError::NoSpace { .. })));
     }
 
@@ -173,9 +182,23 @@ mod tests {
         let memory = Space { free_bytes: 1 << 40, memory_bytes: Some(4000) };
         let dir = Path::new("/dev/shm");
         assert!(memory.admit(dir, 1000, 0).is_ok());
-        assert!(matches!(memory.admit(dir, 1001, 0), Err(SpoolError::InMemory { memory_bytes: 4000, .. })));
-        let unknown = Space { free_bytes: 1 << 40, memory_bytes: Some(free_memory_bytes("nonsense")) };
+        assert!(matches!(
+            memory.admit(dir, 1001, 0),
+            Err(SpoolError::InMemory { memory_bytes: 4000, .. })
+        ));
+        let unknown =
+            Space { free_bytes: 1 << 40, memory_bytes: Some(free_memory_bytes("nonsense")) };
         assert!(unknown.admit(dir, 1, 0).is_err());
+    }
+
+    #[test]
+    fn memory_is_told_from_disk() {
+        assert_eq!(Space::of(Path::new("/proc")).unwrap().memory_bytes, None);
+        if fs::read_to_string("/proc/mounts").unwrap().contains(" /dev/shm tmpfs ") {
+            assert!(Space::of(Path::new("/dev/shm")).unwrap().memory_bytes.unwrap() > 0)
+        } else {
+            eprintln!("SKIPPED: no tmpfs at /dev/shm")
+        }
     }
 
     #[test]
