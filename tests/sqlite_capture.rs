@@ -24,13 +24,15 @@ fn assert_committed(captured: &larder::sqlite::captured::Captured, method: Captu
 fn busy_writer(journal_mode: &str, rounds: usize, least_per_second: u64) {
     let rig = Rig::new();
     let path = rig.path("live.db");
-    make_ledger(&path, journal_mode, 4096);
+    // Small pages, so that a copy takes several steps and commits fall between them.
+    make_ledger(&path, journal_mode, 512);
     let writer = Application::start("write", &path);
     let mut last = -1;
     for round in 0..rounds {
         let captured = rig.capture(&path);
         assert_committed(&captured, CaptureMethod::OnlineBackup);
         assert_eq!(captured.identity, None, "it changes all the time");
+        assert!(captured.page_count > 2048, "one step would do");
         let transactions = prove(&captured);
         assert!(transactions >= last, "capture {round} is older than the one before");
         last = transactions;
