@@ -116,7 +116,8 @@ fn a_database_that_never_saw_a_commit_is_empty() {
     let rig = Rig::new();
     let path = rig.path("new.db");
     fs::write(&path, b"").unwrap();
-    fs::write(rig.path("new.db-journal"), [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]).unwrap();
+    fs::write(rig.path("new.db-journal"), [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7])
+        .unwrap();
     assert_eq!(recognise(b"", SideFiles::beside(&path)), Some(Recognised::BySideFiles));
     let captured = rig.capture_at_rest(&path);
     assert_eq!((captured.label, captured.len), (DatabaseLabel::Committed, 0));
@@ -247,7 +248,11 @@ const NOBODY: u32 = 65_534;
 #[test]
 fn an_unwritable_directory_is_captured_unprivileged() {
     let source = tempfile::tempdir().unwrap();
-    for (name, what) in [("rest", None), ("left", Some("commit-into-the-log")), ("index", Some("commit-into-the-log"))] {
+    for (name, what) in [
+        ("rest", None),
+        ("left", Some("commit-into-the-log")),
+        ("index", Some("commit-into-the-log")),
+    ] {
         let path = source.path().join(name);
         make_ledger(&path, "WAL", 4096);
         if let Some(what) = what {

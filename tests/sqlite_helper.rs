@@ -113,7 +113,9 @@ fn a_full_spool_is_told_apart() {
     make_ledger(&path, "WAL", 4096);
     assert!(rig.try_capture(&path).unwrap_err().is_no_space());
 
-    let (rig, path) = scripted(&format!("{HELLO}echo '{{\"refused\":{{\"reason\":\"spool\",\"detail\":\"x\"}}}}'"));
+    let (rig, path) = scripted(&format!(
+        "{HELLO}echo '{{\"refused\":{{\"reason\":\"spool\",\"detail\":\"x\"}}}}'"
+    ));
     let error = rig.try_capture(&path).unwrap_err();
     assert!(matches!(error, CaptureError::Spool { .. }) && !error.is_no_space());
 }
@@ -159,9 +161,8 @@ fn ask(request: &str) -> (String, Option<i32>) {
 }
 
 fn request(source: &Path, inode: u64, spool: &Path) -> String {
-    let encode = |path: &Path| {
-        base64::engine::general_purpose::STANDARD.encode(path.as_os_str().as_bytes())
-    };
+    let encode =
+        |path: &Path| base64::engine::general_purpose::STANDARD.encode(path.as_os_str().as_bytes());
     let device = fs::metadata(source).unwrap().dev();
     fs::write(spool, b"").unwrap();
     format!(
