@@ -3,4 +3,8 @@
 //! Not here: packs, index, backends (`repo`), and anything printed.
 
 pub mod beneath;
+mod trail;
+
 pub mod source;
+
+pub mod restore;
