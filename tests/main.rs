@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where and stop")]
 
 mod codec;
+mod compare;
 mod conformance;
 mod crash_disk;
 mod manifests;
 mod nobody;
 mod real_disk;
+mod restore;
 mod sim_disk;
 mod source;
 mod sqlite_capture;
