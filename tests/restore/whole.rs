@@ -168,6 +168,26 @@ fn a_chunk_of_another_length_is_damage() {
 }
 
 #[test]
+fn contents_that_are_shorter_or_longer_than_their_entry_are_damage() {
+    for (given, said) in [(5, "only 5 bytes of it could be had"), (20, "more bytes than its entry")]
+    {
+        let (yard, blobs) = (Yard::new(), Blobs::default());
+        yard.write("f", "0123456789");
+        let mut entries = archive(&yard.source(), &blobs);
+        let EntryKind::File(file) = &mut entries[1].kind else { panic!("not a file") };
+        let chunk = blobs.put(&vec![1; given]);
+        file.content = Content::List { root: chunk.id, len: 10 };
+        // As if a list led to other chunks than its sum says.
+        let contents = Chunked::new(&blobs, |_: &Content| std::iter::once(Ok(chunk)));
+        let stream = entries.into_iter().map(Ok);
+        let report = restore_tree(stream, &whole(), &yard.target(), &contents, USUAL).unwrap();
+        let damaged = texts(&report.damaged);
+        assert!(damaged.len() == 1 && damaged[0].contains(said), "{damaged:?}");
+        assert!(!yard.target().join("f").exists());
+    }
+}
+
+#[test]
 fn damaged_manifests_restore_what_they_still_say() {
     let (yard, blobs) = (Yard::new(), Blobs::default());
     yard.write("f", "x");
