@@ -35,6 +35,7 @@ use dry_run::DryRun;
 
 /// What to save, and how.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct BackupOptions {
     /// The roots, absolute.
     pub roots: Vec<PathBuf>,
@@ -94,7 +95,7 @@ pub fn backup(
     let facts = Facts::read(repository)?;
     let listing = Listing::read(repository)?;
     let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved)
-        .map_err(naming)?;
+        .map_err(|error| naming(&error))?;
     if options.dry_run {
         return run.rehearsal(&facts, &listing, &source);
     }
@@ -127,7 +128,7 @@ fn keep_what_is_finished(session: &Session<'_>, error: ArchiveError) -> Error {
     error
 }
 
-fn naming(error: NamingError) -> Error {
+fn naming(error: &NamingError) -> Error {
     Error::Usage { what: error.to_string() }
 }
 

@@ -14,7 +14,7 @@ use crate::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord};
 use crate::id::BlobType;
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
-use crate::snapshot::archive::file::{Scratch, Stored, store_file};
+use crate::snapshot::archive::file::{FileStore, Stored};
 use crate::snapshot::archive::scan::{
     Late, LateDatabase, Read, SideFile, absolute, read, source_of,
 };
@@ -79,7 +79,7 @@ impl Act<'_, '_> {
         if let Some((content, record)) = self.same_as_before(database)? {
             return self.keep(database, content, record, true);
         }
-        let source = source_of(self.request, &database.item.key)?;
+        let source = source_of(self.request, &database.item.key);
         let path = absolute(source, &database.item.key);
         let captured = match self.request.capture.capture(&path) {
             Ok(captured) => captured,
@@ -112,7 +112,7 @@ impl Act<'_, '_> {
             .databases
             .iter()
             .find(|record| record.root == key.root && record.path == key.path);
-        let path = absolute(source_of(self.request, key)?, key);
+        let path = absolute(source_of(self.request, key), key);
         let (Some(record), EntryKind::File(file), Ok(now)) = (before, &entry.kind, observe(&path))
         else {
             return Ok(None);
@@ -138,7 +138,7 @@ impl Act<'_, '_> {
             origin: Origin::Database,
             read_at_ns: record.captured_at_ns,
         };
-        match source_of(self.request, &item.key)?.describe_file(item, file) {
+        match source_of(self.request, &item.key).describe_file(item, file) {
             Ok(described) => {
                 self.tally.compare(database.previous.as_ref(), &described.entry);
                 self.done.entries.insert(item.key.clone(), described.entry);
@@ -188,14 +188,8 @@ impl Act<'_, '_> {
     /// Bytes that are not known to be pages are cut like any file.
     fn store_plainly(&self, captured: &Captured) -> Result<Content, ArchiveError> {
         let mut bytes = SpoolBytes { file: &captured.file, at: 0, failure: None };
-        let stored = store_file(
-            &mut bytes,
-            captured.len,
-            &self.request.cut,
-            self.blobs,
-            &mut Scratch::new(),
-            |_| false,
-        )?;
+        let mut store = FileStore::new(self.request.cut, self.blobs);
+        let stored = store.store(&mut bytes, captured.len, |_| false)?;
         match bytes.failure {
             Some(error) => Err(ArchiveError::Spool(error)),
             None => Ok(Stored::into_content(stored)),
@@ -228,7 +222,8 @@ impl Act<'_, '_> {
         if self.complete.contains(&file.main) {
             return Ok(());
         }
-        match read(self.request, self.blobs, &file.item, &mut Scratch::new())? {
+        let mut store = FileStore::new(self.request.cut, self.blobs);
+        match read(self.request, &file.item, &mut store)? {
             Read::File(described) => {
                 drop(self.done.entries.insert(file.item.key.clone(), described.entry))
             }
