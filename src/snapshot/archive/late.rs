@@ -76,8 +76,9 @@ struct Act<'a, 'r> {
 
 impl Act<'_, '_> {
     fn database(&mut self, database: &LateDatabase) -> Result<(), ArchiveError> {
-        if let Some((content, record)) = self.same_as_before(database)? {
-            return self.keep(database, content, record, true);
+        if let Some((content, record)) = self.same_as_before(database) {
+            self.keep(database, content, record, true);
+            return Ok(());
         }
         let source = source_of(self.request, &database.item.key);
         let path = absolute(source, &database.item.key);
@@ -96,31 +97,21 @@ impl Act<'_, '_> {
         let content = self.store(&captured)?;
         let record = record_of(&database.item.key, &captured);
         self.report(&database.item.key, &record);
-        self.keep(database, content, record, !captured.needs_side_files())
+        self.keep(database, content, record, !captured.needs_side_files());
+        Ok(())
     }
 
     /// The parent's bytes, when neither the database nor its log has changed since they were captured.
-    fn same_as_before(
-        &self,
-        database: &LateDatabase,
-    ) -> Result<Option<(Content, DatabaseRecord)>, ArchiveError> {
+    fn same_as_before(&self, database: &LateDatabase) -> Option<(Content, DatabaseRecord)> {
         let key = &database.item.key;
-        let (Some(parent), Some(entry)) = (self.request.parent, &database.previous) else {
-            return Ok(None);
-        };
-        let before = parent
-            .databases
-            .iter()
-            .find(|record| record.root == key.root && record.path == key.path);
-        let path = absolute(source_of(self.request, key), key);
-        let (Some(record), EntryKind::File(file), Ok(now)) = (before, &entry.kind, observe(&path))
-        else {
-            return Ok(None);
-        };
+        let EntryKind::File(file) = &database.previous.as_ref()?.kind else { return None };
+        let is_it = |record: &&DatabaseRecord| record.root == key.root && record.path == key.path;
+        let record = self.request.parent?.databases.iter().find(is_it)?;
+        let now = observe(&absolute(source_of(self.request, key), key)).ok()?;
         let same = record.label == DatabaseLabel::Committed
             && record.identity.as_ref() == Some(&now)
             && settled_before(&now, record.captured_at_ns);
-        Ok(same.then(|| (file.content.clone(), record.clone())))
+        same.then(|| (file.content.clone(), record.clone()))
     }
 
     fn keep(
@@ -129,7 +120,7 @@ impl Act<'_, '_> {
         content: Content,
         record: DatabaseRecord,
         complete: bool,
-    ) -> Result<(), ArchiveError> {
+    ) {
         let item = &database.item;
         let file = FileEntry {
             size: record.len,
@@ -149,7 +140,6 @@ impl Act<'_, '_> {
             }
             Err(problem) => self.tally.finding(item.key.clone(), problem.to_string()),
         }
-        Ok(())
     }
 
     fn store(&self, captured: &Captured) -> Result<Content, ArchiveError> {
@@ -225,7 +215,7 @@ impl Act<'_, '_> {
         let mut store = FileStore::new(self.request.cut, self.blobs);
         match read(self.request, &file.item, &mut store)? {
             Read::File(described) => {
-                drop(self.done.entries.insert(file.item.key.clone(), described.entry))
+                drop(self.done.entries.insert(file.item.key.clone(), described.entry));
             }
             Read::Database => {}
             Read::Problem(problem) => self.tally.problem(file.item.key.clone(), &problem),

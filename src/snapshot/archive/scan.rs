@@ -57,10 +57,6 @@ pub(super) struct Scanned {
 }
 
 /// What becomes an entry of the draft, in the order of the walk.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a slot holds an entry most of the time, and lives for a moment"
-)]
 pub(super) enum Slot {
     /// Finished: unchanged, or nothing that has bytes.
     Ready(Described),
@@ -84,6 +80,10 @@ pub(super) enum Slot {
 pub(super) type Outcome = Result<Read, ArchiveError>;
 
 /// What reading a file gave.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly always an entry, which is about to be moved on"
+)]
 pub(super) enum Read {
     /// Its entry; its bytes are stored.
     File(Described),
