@@ -6,6 +6,7 @@ use crate::repo::backend::BackendError;
 use crate::repo::error::RepoError;
 use crate::snapshot::archive::ArchiveError;
 use crate::snapshot::error::SnapshotError;
+use crate::snapshot::restore::error::RestoreError;
 use crate::snapshot::select::error::SelectError;
 use crate::snapshot::source::error::SourceError;
 use crate::sqlite::captured::CaptureError;
@@ -49,6 +50,9 @@ pub enum Error {
     /// There is no room for a captured database.
     #[error(transparent)]
     Capture(CaptureError),
+    /// Restoring.
+    #[error(transparent)]
+    Restore(RestoreError),
     /// Which snapshot is meant.
     #[error(transparent)]
     Select(#[from] SelectError),
@@ -98,12 +102,13 @@ impl Error {
         match self {
             Self::Repo(error) | Self::Snapshot(SnapshotError::Repo(error)) => repo_kind(error),
             Self::Capture(error) if error.is_no_space() => ErrorKind::NoSpace,
-            Self::Usage { .. } => ErrorKind::Usage,
-            Self::Source(SourceError::Pattern { .. }) => ErrorKind::Usage,
+            Self::Restore(error) if error.is_no_space() => ErrorKind::NoSpace,
+            Self::Usage { .. } | Self::Source(SourceError::Pattern { .. }) => ErrorKind::Usage,
             Self::Io { source, .. } if is_full(source) => ErrorKind::NoSpace,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Select(error) if is_vague(error) => ErrorKind::Usage,
             Self::Snapshot(_)
+            | Self::Restore(_)
             | Self::Capture(_)
             | Self::Source(_)
             | Self::Select(_)
@@ -145,6 +150,16 @@ impl From<SnapshotError> for Error {
         match error {
             SnapshotError::Repo(error) => Self::Repo(error),
             error => Self::Snapshot(error),
+        }
+    }
+}
+
+impl From<RestoreError> for Error {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Repository(error) => Self::Repo(error),
+            RestoreError::Cancelled => Self::Interrupted,
+            error => Self::Restore(error),
         }
     }
 }

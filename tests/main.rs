@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where and stop")]
 
 mod codec;
+mod compare;
 mod conformance;
 mod crash_disk;
 mod manifests;
 mod nobody;
 mod product;
 mod real_disk;
+mod restore;
+mod round_trip;
 mod sim_disk;
 mod source;
 mod sqlite_capture;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// Runs the named test of this binary in a process of the user nobody and returns true; returns false when this is
 /// that process, or has no privileges to begin with: then the caller does the work.
-pub fn rerun(test: &str) -> bool {
+pub(crate) fn rerun(test: &str) -> bool {
     if !rustix::process::geteuid().is_root() {
         return false;
     }

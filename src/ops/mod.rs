@@ -14,4 +14,5 @@ pub mod cat;
 pub mod check;
 pub mod diff;
 pub mod ls;
+pub mod restore;
 pub mod tag;

@@ -64,6 +64,14 @@ pub fn split_last(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// True when `path` is `ancestor` or lies in it; whole components count.
+pub fn is_at_or_below(path: &[u8], ancestor: &[u8]) -> bool {
+    match path.strip_prefix(ancestor) {
+        Some(rest) => ancestor.is_empty() || rest.is_empty() || rest.first() == Some(&b'/'),
+        None => false,
+    }
+}
+
 impl Beneath {
     /// Everything under this directory.
     pub fn new(dir: OwnedFd, resolution: Resolution) -> Self {
@@ -195,5 +203,14 @@ mod tests {
         assert_eq!(split_last(b"a"), (&b""[..], &b"a"[..]));
         assert_eq!(split_last(b"a/b/c"), (&b"a/b"[..], &b"c"[..]));
         assert_eq!(split_last(b""), (&b""[..], &b""[..]));
+    }
+
+    #[test]
+    fn ancestors_are_whole_components() {
+        assert!(is_at_or_below(b"a/b", b"a"));
+        assert!(is_at_or_below(b"a", b"a"));
+        assert!(is_at_or_below(b"a", b""));
+        assert!(!is_at_or_below(b"ab", b"a"));
+        assert!(!is_at_or_below(b"a", b"a/b"));
     }
 }

@@ -16,6 +16,10 @@ pub mod reach;
 pub mod select;
 
 pub mod beneath;
+mod trail;
+
 pub mod source;
 
 pub mod archive;
+
+pub mod restore;

@@ -151,7 +151,7 @@ struct Lists<'w> {
 }
 
 impl Lists<'_> {
-    /// Recursion is as deep as `content::MAX_LEVEL`: levels descend, and the top's is bounded.
+    /// Recursion is as deep as `MAX_LIST_LEVEL`: levels descend, and the codec bounds the top's.
     fn visit(&mut self, promise: ListPromise) -> Result<()> {
         let id = promise.item.id;
         if !self.visited.insert(id) {

@@ -46,9 +46,10 @@ fn warn_of_other_names(options: &CaptureOptions<'_>, path: &Path) {
 fn attempt_once(context: &Context<'_>, last: bool) -> Result<Option<Captured>, CaptureError> {
     let before = context.observe()?;
     if before.main.size == 0 {
-        return match is_wal(&before.wal_header) {
-            true => fallback::private(context, Reason::ToRecover, last),
-            false => fallback::empty(context, &before),
+        return if is_wal(&before.wal_header) {
+            fallback::private(context, Reason::ToRecover, last)
+        } else {
+            fallback::empty(context, &before)
         };
     }
     let head = read_head::<16>(context.path).map_err(|error| context.source(error))?;
@@ -73,9 +74,10 @@ fn committed(
             CheckResult::Failed(_) => DatabaseLabel::SourceCorrupt,
             CheckResult::QuickOk | CheckResult::NotRun(_) => DatabaseLabel::Committed,
         },
-        method: match copy.done.immutable {
-            true => CaptureMethod::Immutable,
-            false => CaptureMethod::OnlineBackup,
+        method: if copy.done.immutable {
+            CaptureMethod::Immutable
+        } else {
+            CaptureMethod::OnlineBackup
         },
         check: copy.done.check,
         schema: copy.done.schema,

@@ -183,9 +183,10 @@ fn verify(file: &File, done: &Done) -> Result<(), String> {
     let borne_out = header.is_some_and(|header| {
         header.page_size == done.page_size && u64::from(header.page_count) == done.page_count
     });
-    match borne_out && claimed == Some(len) {
-        true => Ok(()),
-        false => Err(format!("it claims {claimed:?} bytes of pages, and {len} bytes came")),
+    if borne_out && claimed == Some(len) {
+        Ok(())
+    } else {
+        Err(format!("it claims {claimed:?} bytes of pages, and {len} bytes came"))
     }
 }
 

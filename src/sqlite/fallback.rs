@@ -99,18 +99,18 @@ pub(super) fn private(
     }
 }
 
+/// A recovery that held still and still fails the check is not kept: the files that it was made from say more.
 fn recovered(
     context: &Context<'_>,
     copy: Copy,
     label: DatabaseLabel,
     seen: &DatabaseIdentity,
 ) -> Result<Captured, CaptureError> {
-    let failed = matches!(copy.done.check, CheckResult::Failed(_));
+    if label == DatabaseLabel::Recovered && matches!(copy.done.check, CheckResult::Failed(_)) {
+        return raw(context, DatabaseLabel::SourceCorrupt, copy.done.check);
+    }
     let finding = Finding {
-        label: match label {
-            DatabaseLabel::Recovered if failed => DatabaseLabel::SourceCorrupt,
-            other => other,
-        },
+        label,
         method: CaptureMethod::PrivateRecovery,
         check: copy.done.check,
         schema: copy.done.schema,

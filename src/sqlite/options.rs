@@ -10,10 +10,10 @@ use crate::observe::Observer;
 pub const HELPER_COMMAND: &str = "capture-helper";
 
 /// How long a writer's lock is waited for, if nothing else is said.
-pub const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+pub const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 
 /// How long a helper may be silent; it speaks twice a second.
-pub const DEFAULT_SILENCE: Duration = Duration::from_secs(120);
+pub const DEFAULT_SILENCE: Duration = Duration::from_mins(2);
 
 /// How the helper is started: larder's own binary and [`HELPER_COMMAND`].
 #[derive(Debug, Clone, PartialEq, Eq)]

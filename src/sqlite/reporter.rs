@@ -29,10 +29,7 @@ impl Reporter {
     /// Says that work goes on, if it was not said a moment ago. Fails once the parent is gone.
     pub(super) fn alive(&self) -> Result<(), ProtocolError> {
         let mut pipe = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        match pipe.last.elapsed() < SIGN_OF_LIFE {
-            true => Ok(()),
-            false => pipe.send(&Reply::Alive),
-        }
+        if pipe.last.elapsed() < SIGN_OF_LIFE { Ok(()) } else { pipe.send(&Reply::Alive) }
     }
 
     pub(super) fn send(&self, reply: &Reply) -> Result<(), ProtocolError> {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::sqlite::options::CaptureOptions;
 use crate::sqlite::protocol::{
@@ -18,6 +18,9 @@ use crate::sqlite::protocol::{
 
 /// How often a quiet helper is looked after.
 const SLICE: Duration = Duration::from_millis(100);
+
+/// How long a helper that is done may take to end.
+const PATIENCE_MS: u32 = 50;
 
 /// How a helper's work ended.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ pub(super) fn run(
     let mut ending = thread::scope(|scope| {
         scope.spawn(move || listen(stdout, &sender));
         let ending = converse(options, request, stdin, &receiver, began);
-        stop(&mut child);
+        stop(&child);
         drop(receiver);
         ending
     });
@@ -76,20 +79,20 @@ fn spawn(options: &CaptureOptions<'_>) -> std::io::Result<Child> {
         .spawn()
 }
 
-/// Killing is safe at any moment: a reader leaves nothing to be recovered. The child is not yet waited for, so its
-/// number cannot be another's.
-fn stop(child: &mut Child) {
-    // A helper that has answered, or closed its pipe, goes by itself; its status says more than our signal would.
-    for _ in 0..20 {
-        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
-            return;
+/// Ends the helper and whatever it started. Killing is safe at any moment: a reader leaves nothing to be recovered.
+///
+/// The child is not reaped before, so neither its number nor its group's can be another's by now.
+fn stop(child: &Child) {
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
+    // Who has answered, or closed its pipe, goes by itself, and its status says more than our signal would.
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    for _ in 0..PATIENCE_MS {
+        if !matches!(waitid(WaitId::Pid(pid), ended), Ok(None)) {
+            break;
         }
         thread::sleep(Duration::from_millis(1));
     }
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        let _ = kill_process_group(pid, Signal::KILL);
-    }
-    let _ = child.kill();
+    let _ = kill_process_group(pid, Signal::KILL);
 }
 
 fn listen(stdout: ChildStdout, sender: &SyncSender<Message>) {

@@ -38,6 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(15);
 
 /// What can be seen of a database without `SQLite`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent observations, not states")]
 struct Facts {
     main: FileIdentity,
     magic: bool,
@@ -170,9 +171,10 @@ impl Source {
         }
         let Some(before) = at_rest else { return require_inode(&path, inode) };
         let after = Facts::gather(&path).map_err(|error| Refused::source(&error))?;
-        match after.at_rest() && after.main == before.main {
-            true => Ok(()),
-            false => Err(Refused::because(Refusal::Changed, "the database came to life")),
+        if after.at_rest() && after.main == before.main {
+            Ok(())
+        } else {
+            Err(Refused::because(Refusal::Changed, "the database came to life"))
         }
     }
 
@@ -248,9 +250,10 @@ pub(super) fn restrict(connection: &Connection) -> rusqlite::Result<()> {
 fn require_inode(path: &Path, inode: (u64, u64)) -> Result<(), Refused> {
     let now = fs::symlink_metadata(path).map_err(|error| Refused::source(&error))?;
     let now = identity::of(&now);
-    match (now.device, now.inode) == inode {
-        true => Ok(()),
-        false => Err(Refused::because(Refusal::Changed, "another file took the database's name")),
+    if (now.device, now.inode) == inode {
+        Ok(())
+    } else {
+        Err(Refused::because(Refusal::Changed, "another file took the database's name"))
     }
 }
 

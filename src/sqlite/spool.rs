@@ -192,6 +192,16 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_told_from_disk() {
+        assert_eq!(Space::of(Path::new("/proc")).unwrap().memory_bytes, None);
+        if fs::read_to_string("/proc/mounts").unwrap().contains(" /dev/shm tmpfs ") {
+            assert!(Space::of(Path::new("/dev/shm")).unwrap().memory_bytes.unwrap() > 0);
+        } else {
+            eprintln!("SKIPPED: no tmpfs at /dev/shm");
+        }
+    }
+
+    #[test]
     fn free_memory_is_read_in_kib() {
         let text = "MemTotal:  8 kB\nMemFree: 1 kB\nMemAvailable:     2048 kB\n";
         assert_eq!(free_memory_bytes(text), 2 * 1024 * 1024);

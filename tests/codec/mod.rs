@@ -9,3 +9,4 @@ mod roundtrip;
 mod samples;
 mod segments;
 mod strategies;
+mod vectors;

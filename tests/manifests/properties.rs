@@ -72,6 +72,17 @@ proptest! {
         prop_assert_eq!(back, first);
     }
 
+    /// The last leaf of a manifest ended because the entries did: it must not be taken for a whole one.
+    #[test]
+    fn what_comes_after_the_end_goes_on_with_the_last_leaf(model in any_model(), kept in 0..500_usize) {
+        let blobs = MemoryBlobs::default();
+        let start: Model = model.clone().into_iter().take(kept).collect();
+        let first = built(&blobs, &start);
+        prop_assert_eq!(rebuilt(&blobs, &first.root, &model).0, built(&blobs, &model));
+        let all = built(&blobs, &model).root;
+        prop_assert_eq!(rebuilt(&blobs, &all, &start).0, first);
+    }
+
     #[test]
     fn what_is_read_is_the_model(model in any_model(), probe in 0..800_u16) {
         let blobs = MemoryBlobs::default();

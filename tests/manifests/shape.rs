@@ -152,16 +152,17 @@ fn the_largest_entries_fit_into_nodes_and_larger_ones_are_refused() {
     let mut builder = ManifestBuilder::new(&blobs);
     let with_value = |n: usize, len: usize| {
         let mut entry = file(&format!("{n:04}"), 1, 1);
-        entry.xattrs = vec![Xattr { name: "user.x".into(), value: vec![7; len].into() }];
+        let value = |name: &str| Xattr { name: name.into(), value: vec![7; len / 2].into() };
+        entry.xattrs = vec![value("user.a"), value("user.b")];
         entry
     };
-    let most = usize::try_from(MAX_ENTRY_BYTES).unwrap() - 400;
+    let most = usize::try_from(MAX_ENTRY_BYTES).unwrap() - 500;
     for n in 0..200 {
         // Small ones between the large: the large one may come last into a full node.
         let len = if n % 10 == 9 { most } else { n * 97 % (20 * KIB) };
         builder.push(with_value(n, len)).unwrap();
     }
-    let refused = builder.push(with_value(200, most + 400)).unwrap_err();
+    let refused = builder.push(with_value(200, most + 500)).unwrap_err();
     assert!(
         matches!(refused, SnapshotError::EntryTooLarge { key, .. } if key == self::key("0200"))
     );

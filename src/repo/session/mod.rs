@@ -125,7 +125,7 @@ impl<'r> Session<'r> {
     /// need not read the same files again.
     pub fn keep(&self) -> Result<()> {
         let mut growth = self.growth();
-        self.guarded(&mut growth, |session, growth| session.publish(growth))
+        self.guarded(&mut growth, Self::publish)
     }
 
     fn growth(&self) -> MutexGuard<'_, Growth> {
@@ -211,7 +211,7 @@ impl<'r> Session<'r> {
             session: self.id,
             host: self.host.name(),
             pid: self.host.pid(),
-            command: self.host.command(),
+            command: SessionRecord::shortened(self.host.command()),
             since_ns: self.host.now_ns(),
             extensions: Vec::new(),
         };

@@ -3,11 +3,10 @@
 use std::ops::Range;
 use std::vec;
 
-use crate::codec::content::{ChunkRef, Content, ContentList, MAX_INLINE, MAX_LIST};
+use crate::codec::content::{ChunkRef, Content, ContentList};
 use crate::id::BlobType;
 use crate::repo::blobs::BlobRead;
 use crate::repo::error::Result;
-use crate::snapshot::content::{MAX_LEVEL, inline_len};
 use crate::snapshot::structure::{damaged, load};
 
 /// A chunk and where it stands.
@@ -58,24 +57,19 @@ pub(in crate::snapshot) fn load_list(
 ) -> Result<ContentList> {
     let id = &promise.item.id;
     let list = load::<ContentList>(blobs, BlobType::ContentList, id)?;
-    match broken_rule(&list, promise) {
+    match broken_promise(&list, promise) {
         Some(reason) => Err(damaged(BlobType::ContentList, id, reason)),
         None => Ok(list),
     }
 }
 
-fn broken_rule(list: &ContentList, promise: ListPromise) -> Option<String> {
-    if list.level > MAX_LEVEL || promise.level.is_some_and(|level| level != list.level) {
+/// What must hold within a list is the codec's; in particular no item is empty, so that a file's length bounds what
+/// a hostile tree can make a reader do.
+fn broken_promise(list: &ContentList, promise: ListPromise) -> Option<String> {
+    if promise.level.is_some_and(|level| level != list.level) {
         return Some(format!("level {} does not belong here", list.level));
     }
-    if list.items.is_empty() || list.items.len() > MAX_LIST {
-        return Some(format!("{} items", list.items.len()));
-    }
-    // Without empty items a file's length bounds what a hostile tree can make a reader do.
-    if list.items.iter().any(|item| item.len == 0) {
-        return Some("an item of no bytes".to_owned());
-    }
-    if inline_len(&list.items) != Some(promise.item.len) {
+    if list.len_bytes() != Some(promise.item.len) {
         return Some(format!("items do not add up to {} bytes", promise.item.len));
     }
     None
@@ -112,7 +106,6 @@ impl<'b> Chunks<'b> {
                 (vec![ChunkRef { id: *root, len: *len }], Items::Lists(None))
             }
         };
-        debug_assert!(items.len() <= MAX_INLINE, "the codec refuses more");
         Self { blobs, levels: vec![Level { items: items.into_iter(), kind }], offset: 0, from }
     }
 

@@ -4,7 +4,6 @@ use crate::codec::content::{ChunkRef, Content, ContentList, MAX_INLINE, MAX_LIST
 use crate::id::{BlobId, BlobType};
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::Result as RepoResult;
-use crate::snapshot::content::inline_len;
 use crate::snapshot::error::{Result, SnapshotError};
 use crate::snapshot::structure::store;
 use crate::snapshot::tower::{Tier, Tower};
@@ -86,9 +85,9 @@ impl<W: BlobWrite + ?Sized> Tier for Lists<'_, W> {
     }
 
     fn store(&self, level: u8, items: Vec<ChunkRef>) -> RepoResult<ChunkRef> {
-        let len = inline_len(&items)
-            .expect("invariant: the writer counts all chunks, and refuses to pass 2^64");
         let list = ContentList { level, items, extensions: Vec::new() };
+        let len = list.len_bytes();
+        let len = len.expect("invariant: the writer counts all chunks, and refuses to pass 2^64");
         Ok(ChunkRef { id: store(self.blobs, BlobType::ContentList, &list)?, len })
     }
 }

@@ -6,7 +6,7 @@ use crate::repo::blobs::BlobWrite;
 use crate::repo::error::Result as RepoResult;
 use crate::snapshot::error::{Result, SnapshotError};
 use crate::snapshot::manifest::cut::Cut;
-use crate::snapshot::manifest::entry::{MAX_ENTRY_BYTES, broken_rule, real_len};
+use crate::snapshot::manifest::entry::{MAX_ENTRY_BYTES, real_len};
 use crate::snapshot::manifest::node::totals;
 use crate::snapshot::manifest::read::Leaf;
 use crate::snapshot::structure::store;
@@ -49,8 +49,8 @@ impl<'a, W: BlobWrite + ?Sized> ManifestBuilder<'a, W> {
 
     /// Adds an entry, whose key must come after all keys so far.
     ///
-    /// Fails on disorder, on an entry above [`MAX_ENTRY_BYTES`], on one whose content does not add up to its
-    /// size, and when the repository fails. After one of the first three the builder goes on without the entry.
+    /// Fails on disorder, on an entry above [`MAX_ENTRY_BYTES`], on one that breaks a rule of its own, and when the
+    /// repository fails. After one of the first three the builder goes on without the entry.
     pub fn push(&mut self, entry: Entry) -> Result<()> {
         self.refuse_disorder(&entry.key)?;
         let len = real_len(&entry);
@@ -61,7 +61,7 @@ impl<'a, W: BlobWrite + ?Sized> ManifestBuilder<'a, W> {
                 limit: MAX_ENTRY_BYTES,
             });
         }
-        if let Some(reason) = broken_rule(&entry) {
+        if let Some(reason) = entry.broken_rule() {
             return Err(SnapshotError::BadEntry { key: entry.key, reason });
         }
         let ends = self.cut.ends_after_entry(&entry.key, len);

@@ -1,8 +1,7 @@
-//! What is true of a single entry: how large it is, what it must not contradict.
+//! How large a single entry is. What must hold within one is the codec's.
 
 use crate::codec::content::Content;
-use crate::codec::manifest::{Entry, EntryKind, FileEntry};
-use crate::snapshot::content::inline_len;
+use crate::codec::manifest::{Entry, EntryKind};
 
 /// The most bytes that one entry may take in a manifest: with it a leaf stays below the limit of a node.
 pub const MAX_ENTRY_BYTES: u64 = 128 * 1024;
@@ -59,48 +58,13 @@ fn file_bytes(entry: &Entry) -> u64 {
     }
 }
 
-/// The rule that an entry breaks, if it does. Writers refuse it, readers call it damage.
-pub(super) fn broken_rule(entry: &Entry) -> Option<&'static str> {
-    match &entry.kind {
-        EntryKind::File(file) if !adds_up(file) => {
-            Some("the file's content does not add up to its size")
-        }
-        _ => None,
-    }
-}
-
-fn adds_up(file: &FileEntry) -> bool {
-    stored_bytes(file).is_some_and(|stored| kept_bytes(file) == Some(stored))
-}
-
-/// Bytes that the content says it has.
-fn stored_bytes(file: &FileEntry) -> Option<u64> {
-    match &file.content {
-        Content::Inline(chunks) => inline_len(chunks),
-        Content::List { len, .. } => Some(*len),
-    }
-}
-
-/// Bytes that the content must have: the size, or what lies between the holes.
-fn kept_bytes(file: &FileEntry) -> Option<u64> {
-    let Some(extents) = &file.sparse else { return Some(file.size) };
-    let mut end = 0;
-    let mut kept = 0_u64;
-    for extent in extents {
-        if extent.offset < end {
-            return None;
-        }
-        end = extent.offset.checked_add(extent.len).filter(|end| *end <= file.size)?;
-        kept = kept.checked_add(extent.len)?;
-    }
-    Some(kept)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codec::content::ChunkRef;
-    use crate::codec::manifest::{EntryKey, Extent, FileTime, Node, NodeBody, Origin, Xattr};
+    use crate::codec::manifest::{
+        EntryKey, Extent, FileEntry, FileTime, Node, NodeBody, Origin, Xattr,
+    };
     use crate::codec::{Durable, Extension};
     use crate::id::BlobId;
 
@@ -152,7 +116,7 @@ mod tests {
             EntryKind::CharDevice { major: 1, minor: 3 },
         ] {
             let entry = entry(kind);
-            assert_eq!(broken_rule(&entry), None);
+            assert_eq!(entry.broken_rule(), None);
             assert_eq!(real_len(&entry), encoded_len(&entry), "{:?}", entry.kind);
         }
     }

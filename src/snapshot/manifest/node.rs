@@ -1,14 +1,11 @@
-//! One node as it is read: checked against itself and against what its parent says of it.
+//! One node as it is read, checked against what its parent says of it. What must hold within it is the codec's.
 
-use crate::codec::manifest::{Child, Entry, EntryKey, Node, NodeBody};
+use crate::codec::manifest::{Child, EntryKey, Node, NodeBody};
 use crate::id::{BlobId, BlobType};
 use crate::repo::blobs::BlobRead;
 use crate::repo::error::Result;
-use crate::snapshot::manifest::entry::{broken_rule, total_bytes};
+use crate::snapshot::manifest::entry::total_bytes;
 use crate::snapshot::structure::{damaged, load};
-
-/// No tree that a writer makes is as high; a reader's memory is this many nodes.
-pub(super) const MAX_LEVEL: u8 = 32;
 
 /// What a parent promises of a node.
 #[derive(Debug, Clone, Copy)]
@@ -21,20 +18,15 @@ pub(super) struct Promise<'p> {
 
 /// The node at the top.
 pub(super) fn load_root(blobs: &dyn BlobRead, id: &BlobId) -> Result<NodeBody> {
-    let body = load::<Node>(blobs, BlobType::ManifestNode, id)?.body;
-    match check_alone(&body) {
-        Ok(()) => Ok(body),
-        Err(reason) => Err(damaged(BlobType::ManifestNode, id, reason)),
-    }
+    Ok(load::<Node>(blobs, BlobType::ManifestNode, id)?.body)
 }
 
 /// A node below another one.
 pub(super) fn load_child(blobs: &dyn BlobRead, promise: Promise<'_>) -> Result<NodeBody> {
-    let id = &promise.child.id;
-    let body = load::<Node>(blobs, BlobType::ManifestNode, id)?.body;
-    match check_alone(&body).and_then(|()| check_promise(&body, promise)) {
+    let body = load_root(blobs, &promise.child.id)?;
+    match check_promise(&body, promise) {
         Ok(()) => Ok(body),
-        Err(reason) => Err(damaged(BlobType::ManifestNode, id, reason)),
+        Err(reason) => Err(damaged(BlobType::ManifestNode, &promise.child.id, reason)),
     }
 }
 
@@ -45,35 +37,6 @@ pub(super) fn totals(body: &NodeBody) -> (u64, u64) {
         NodeBody::Inner { children, .. } => children.iter().fold((0, 0), |(entries, bytes), c| {
             (u64::saturating_add(entries, c.entries), u64::saturating_add(bytes, c.bytes))
         }),
-    }
-}
-
-fn check_alone(body: &NodeBody) -> std::result::Result<(), String> {
-    match body {
-        NodeBody::Leaf(entries) => {
-            ascending(entries.iter().map(|entry| &entry.key))?;
-            entries.iter().try_for_each(check_entry)
-        }
-        NodeBody::Inner { level: 0, .. } => Err("an inner node at level 0".to_owned()),
-        NodeBody::Inner { level, .. } if *level > MAX_LEVEL => Err(format!("level {level}")),
-        NodeBody::Inner { children, .. } if children.is_empty() => Err("no children".to_owned()),
-        NodeBody::Inner { children, .. } => ascending(children.iter().map(|child| &child.first)),
-    }
-}
-
-fn ascending<'k>(
-    keys: impl Iterator<Item = &'k EntryKey> + Clone,
-) -> std::result::Result<(), String> {
-    match keys.clone().zip(keys.skip(1)).find(|(one, next)| one >= next) {
-        Some((one, next)) => Err(format!("key {:?} before {:?}", one.path, next.path)),
-        None => Ok(()),
-    }
-}
-
-fn check_entry(entry: &Entry) -> std::result::Result<(), String> {
-    match broken_rule(entry) {
-        Some(rule) => Err(format!("entry {:?}: {rule}", entry.key.path)),
-        None => Ok(()),
     }
 }
 

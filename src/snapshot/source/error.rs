@@ -52,7 +52,7 @@ pub enum Problem {
     NameTooLong,
     /// The directory listed it twice, or out of order.
     ListedTwice,
-    /// Its extended attributes exceed what is stored: 64 KiB each, 1 MiB in all.
+    /// Its extended attributes exceed what is stored: 64 KiB each, 96 KiB in all.
     AttributesTooLarge,
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for Problem {
             Self::NameTooLong => f.write_str("the name is longer than 255 bytes; not saved"),
             Self::ListedTwice => f.write_str("its directory lists it twice; saved once"),
             Self::AttributesTooLarge => f.write_str(
-                "its extended attributes exceed 64 KiB each or 1 MiB in all; saved without them",
+                "its extended attributes exceed 64 KiB each or 96 KiB in all; saved without them",
             ),
         }
     }

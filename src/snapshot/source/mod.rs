@@ -10,6 +10,5 @@ pub mod exclude;
 pub mod metadata;
 pub mod read;
 pub mod sparse;
-mod trail;
 pub mod unchanged;
 pub mod walk;

@@ -19,7 +19,7 @@ use crate::snapshot::source::error::{Problem, SourceError};
 use crate::snapshot::source::exclude::{CACHE_TAG_NAME, CACHE_TAG_SIGNATURE, Excludes};
 use crate::snapshot::source::metadata::{ItemKind, Stat, proc_path};
 use crate::snapshot::source::sparse::FileSystem;
-use crate::snapshot::source::trail::Trail;
+use crate::snapshot::trail::Trail;
 
 /// Walkers are given paths of at most this length, plus one name; deeper directories get a walker of their own, so
 /// that no path that is handed to the system exceeds its limit of 4,095 bytes.

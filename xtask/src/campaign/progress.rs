@@ -13,7 +13,7 @@ pub(super) struct Progress {
     pub(super) commit: String,
     /// Repetitions that passed.
     pub(super) done: u64,
-    /// What they took, compilation included.
+    /// What they took, without compiling.
     pub(super) elapsed_ms: u64,
 }
 

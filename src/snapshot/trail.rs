@@ -1,28 +1,28 @@
-//! Open directories along the path where the walk is.
+//! Open directories along the path where a walk, or a restore, is.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::snapshot::beneath::{Beneath, open_child_dir, split_last};
+use crate::snapshot::beneath::{Beneath, is_at_or_below, open_child_dir, split_last};
 
 /// Ancestors that stay open; above that the outermost are closed and opened anew on the way back.
 const KEPT_OPEN: usize = 32;
 
 /// The open ancestors of the thing that was looked at last, outermost first.
 #[derive(Debug)]
-pub(super) struct Trail<'a> {
+pub(in crate::snapshot) struct Trail<'a> {
     root: &'a Beneath,
     open: VecDeque<(Vec<u8>, OwnedFd)>,
 }
 
 impl<'a> Trail<'a> {
-    pub(super) fn new(root: &'a Beneath) -> Self {
+    pub(in crate::snapshot) fn new(root: &'a Beneath) -> Self {
         Self { root, open: VecDeque::new() }
     }
 
     /// The directory at this path, opened one component from its parent where that is open already.
-    pub(super) fn dir(&mut self, path: &[u8]) -> io::Result<BorrowedFd<'_>> {
+    pub(in crate::snapshot) fn dir(&mut self, path: &[u8]) -> io::Result<BorrowedFd<'_>> {
         while self.open.back().is_some_and(|(open, _)| !is_at_or_below(path, open)) {
             self.open.pop_back();
         }
@@ -46,29 +46,12 @@ impl<'a> Trail<'a> {
     }
 }
 
-/// True when `path` is `ancestor` or lies in it.
-pub(super) fn is_at_or_below(path: &[u8], ancestor: &[u8]) -> bool {
-    match path.strip_prefix(ancestor) {
-        Some(rest) => ancestor.is_empty() || rest.is_empty() || rest.first() == Some(&b'/'),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::snapshot::beneath::Resolution;
     use crate::snapshot::source::metadata::Stat;
     use std::os::unix::fs::MetadataExt;
-
-    #[test]
-    fn ancestors_are_whole_components() {
-        assert!(is_at_or_below(b"a/b", b"a"));
-        assert!(is_at_or_below(b"a", b"a"));
-        assert!(is_at_or_below(b"a", b""));
-        assert!(!is_at_or_below(b"ab", b"a"));
-        assert!(!is_at_or_below(b"a", b"a/b"));
-    }
 
     #[test]
     fn every_directory_is_the_right_one_also_below_the_limit() {
