@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::id::SnapshotId;
 use crate::observe::{Observer, Phase, Total, Warning};
-use crate::ops::naming::{NamingError, source_name};
+use crate::ops::naming::{NamingError, list, source_name};
 use crate::repo::backend::Refusal;
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::{Damage, RepoError};
@@ -125,7 +125,12 @@ fn keep_what_is_finished(session: &Session<'_>, error: ArchiveError) -> Error {
 }
 
 fn naming(error: NamingError) -> Error {
-    Error::Usage { what: error.to_string() }
+    match error {
+        NamingError::OtherRoots { name, recorded, given } => {
+            Error::OtherRoots { name, recorded: list(&recorded), given: list(&given) }
+        }
+        error @ NamingError::Unfit { .. } => Error::Usage { what: error.to_string() },
+    }
 }
 
 struct Run<'a> {
