@@ -144,7 +144,7 @@ fn attributes_are_noticed_by_name_and_value() {
     }
     let with = |dir: &Path| {
         file(dir);
-        set(b"one")(&dir.join("f"))
+        set(b"one")(&dir.join("f"));
     };
     assert_eq!(noticed(file, quietly(set(b"one"))).len(), 1);
     assert_eq!(noticed(with, quietly(set(b"two"))).len(), 1);
@@ -152,7 +152,7 @@ fn attributes_are_noticed_by_name_and_value() {
         |_| {},
         |dir| {
             set(b"one")(dir);
-            set_time(dir, 1000, 1)
+            set_time(dir, 1000, 1);
         },
     );
     assert!(root.len() == 1 && root[0].starts_with(".: attributes"), "{root:?}");
@@ -171,7 +171,7 @@ fn broken_and_additional_hard_links_are_noticed() {
     assert_eq!(noticed(linked, apart), ["f = g: one inode only in the first"]);
     let separate = |dir: &Path| {
         file(dir);
-        fs::copy(dir.join("f"), dir.join("g")).map(drop).unwrap()
+        fs::copy(dir.join("f"), dir.join("g")).map(drop).unwrap();
     };
     let joined = quietly(|f| {
         fs::remove_file(f).unwrap();

@@ -10,6 +10,7 @@ mod manifests;
 mod nobody;
 mod real_disk;
 mod restore;
+mod round_trip;
 mod sim_disk;
 mod source;
 mod sqlite_capture;

@@ -220,6 +220,26 @@ fn the_repository_is_never_entered() {
     assert!(matches!(refused, Err(SourceError::IsRepository { .. })));
 }
 
+#[test]
+fn other_file_systems_are_entered_only_when_asked() {
+    let device = |path: &str| fs::metadata(path).map(|stat| stat.dev());
+    if device("/dev").ok() == device("/dev/shm").ok() || device("/dev/shm").is_err() {
+        return; // nothing is mounted there
+    }
+    let inside = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+    let name = format!("shm/{}", inside.path().file_name().unwrap().to_str().unwrap());
+    let source = Source::open(0, Path::new("/dev"), Resolution::Kernel).unwrap();
+    let excludes = Excludes::default();
+    let stay = WalkOptions { same_file_system: true, ..options(&excludes) };
+    let stayed = events(&source, stay);
+    assert!(paths(&stayed).contains(&"shm".to_owned()) && !paths(&stayed).contains(&name));
+    let said = stayed.iter().any(|event| {
+        matches!(event, Event::Skipped { key, why: Skipped::OtherFileSystem } if &*key.path == b"shm")
+    });
+    assert!(said, "a mount point is not left out in silence");
+    assert!(paths(&events(&source, options(&excludes))).contains(&name));
+}
+
 /// Makes nested directories whose path is exactly `len` bytes long, going down one descriptor at a time.
 fn deep_path(root: &Path, len: usize) -> Vec<u8> {
     let mut dir = fs::File::open(root).unwrap();

@@ -72,11 +72,6 @@ pub(super) fn length_fault(text: &str, most: usize) -> Option<&'static str> {
     (text.len() > most).then_some("a name longer than it may be")
 }
 
-/// True when each item is above the one before it.
-pub(super) fn ascends<T: PartialOrd>(items: &[T]) -> bool {
-    items.is_sorted_by(|before, after| before < after)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

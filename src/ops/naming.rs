@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::codec::names::source_name_fault;
 use crate::repo::snapshots::{Listing, Snapshot};
 
 /// Why no name could be given to a source.
@@ -31,9 +32,6 @@ pub enum NamingError {
 pub(super) fn list(roots: &[PathBuf]) -> String {
     roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
 }
-
-/// The longest name of a source, bytes.
-const LONGEST: usize = 255;
 
 /// The name of the source with these roots: the wanted one, else the one under which they were saved last, else `partshub` for a
 /// `PartsHub` directory, else the last component of the first root. `moved` accepts other roots for a name that exists.
@@ -74,14 +72,10 @@ fn natural_name(roots: &[PathBuf]) -> String {
 }
 
 fn fit(name: &str) -> Result<(), NamingError> {
-    let rule = match name {
-        "" => "it is empty",
-        name if name.len() > LONGEST => "it is longer than 255 bytes",
-        name if name.contains('/') => "it has a slash",
-        name if name.chars().any(char::is_control) => "it has control characters",
-        _ => return Ok(()),
-    };
-    Err(NamingError::Unfit { name: name.to_owned(), rule })
+    match source_name_fault(name) {
+        Some(rule) => Err(NamingError::Unfit { name: name.to_owned(), rule }),
+        None => Ok(()),
+    }
 }
 
 /// The roots of a snapshot as paths.

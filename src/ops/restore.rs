@@ -16,7 +16,9 @@ use crate::snapshot::manifest::read::ManifestReader;
 use crate::snapshot::restore::contents::Chunked;
 use crate::snapshot::restore::plan::Placement;
 use crate::snapshot::restore::report::RestoreReport;
-use crate::snapshot::restore::run::{NamedPathRestore, RestoreOptions, restore_path, restore_tree};
+use crate::snapshot::restore::run::{
+    BATCH_ENTRIES, NamedPathRestore, RestoreOptions, restore_path, restore_tree,
+};
 
 /// What to get back, and where to.
 #[derive(Debug, Clone)]
@@ -152,6 +154,7 @@ impl Restore<'_> {
             resolution: Resolution::default(),
             observer: self.observer,
             total,
+            batch_entries: BATCH_ENTRIES,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::codec::fact::{Statement, Subject};
+use crate::codec::names::tag_fault;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ops::catalog::Catalog;
@@ -44,16 +45,8 @@ pub fn tag(
 
 /// Refuses a text that cannot be a tag.
 pub fn check_tag(name: &str) -> Result<()> {
-    let fits = !name.is_empty()
-        && name.len() <= 255
-        && !name.chars().any(|c| c.is_control() || c.is_whitespace() || c == ',');
-    if fits {
-        Ok(())
-    } else {
-        Err(Error::Usage {
-            what: format!(
-                "{name:?} cannot be a tag: 1 to 255 bytes, no spaces, commas or control characters"
-            ),
-        })
+    match tag_fault(name) {
+        Some(rule) => Err(Error::Usage { what: format!("{name:?} cannot be a tag: {rule}") }),
+        None => Ok(()),
     }
 }

@@ -18,6 +18,8 @@ pub struct Facts {
     counting: BTreeMap<Subject, (FactId, Fact)>,
     /// Facts that are not what their name promises.
     pub damage: Vec<Damage>,
+    /// Facts in words that this program does not know; nothing may be removed where there are any.
+    pub unknown: Vec<FactId>,
 }
 
 impl Facts {
@@ -29,6 +31,8 @@ impl Facts {
                 Ok(Some(fact)) => facts.admit(id, fact),
                 Ok(None) => {}
                 Err(RepoError::Damaged(damage)) => facts.damage.push(damage),
+                // What a newer larder has said in words that this one does not know stops nothing but removing.
+                Err(RepoError::Unsupported { .. }) => facts.unknown.push(id),
                 Err(error) => return Err(error),
             }
         }

@@ -21,7 +21,7 @@ pub fn observe(path: &Path) -> io::Result<DatabaseIdentity> {
     let wal_path = side_file(path, "-wal");
     Ok(DatabaseIdentity {
         main: of(&fs::symlink_metadata(path)?),
-        wal: present(&wal_path)?,
+        wal: present(&wal_path)?.map(of_log),
         wal_header: ByteString::from(read_head::<32>(&wal_path).unwrap_or_default()),
         journal: present(&side_file(path, "-journal"))?,
     })
@@ -46,6 +46,12 @@ pub(super) fn of(metadata: &Metadata) -> FileIdentity {
         mtime: time(metadata.mtime(), metadata.mtime_nsec()),
         ctime: time(metadata.ctime(), metadata.ctime_nsec()),
     }
+}
+
+/// A log's change time says nothing: run by root, `SQLite` gives the log to the database's owner at every opening, and
+/// with that a new change time. Commits still show in its modification time.
+fn of_log(log: FileIdentity) -> FileIdentity {
+    FileIdentity { ctime: log.mtime, ..log }
 }
 
 fn present(path: &Path) -> io::Result<Option<FileIdentity>> {

@@ -162,7 +162,7 @@ pub struct Finding {
 /// Which other snapshots were there when this one was taken; see `docs/format.md`, "Missing snapshots".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Siblings {
-    /// Every snapshot of the source that was listed, in ascending order of the ids; at most [`MAX_SIBLINGS`].
+    /// Every snapshot of the source that was listed, each once; at most [`MAX_SIBLINGS`].
     pub present: Vec<SnapshotId>,
 }
 

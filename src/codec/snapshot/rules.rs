@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::codec::Extension;
 use crate::codec::envelope::Rules;
-use crate::codec::manifest::EntryKey;
 use crate::codec::names::{
-    MAX_NAME_BYTES, absolute_path_fault, ascends, length_fault, path_fault, required_fault,
+    MAX_NAME_BYTES, absolute_path_fault, length_fault, path_fault, required_fault,
     source_name_fault, tag_fault,
 };
 use crate::codec::snapshot::{
@@ -45,12 +44,17 @@ impl Rules for SnapshotRecord {
     }
 }
 
+/// The order of these lists is the writer's: it says nothing, and a record must not fail by it.
+fn each_once<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
+    let mut seen = BTreeSet::new();
+    items.into_iter().all(|item| seen.insert(item))
+}
+
 fn roots_fault(roots: &[Root]) -> Option<&'static str> {
     if !(1..=MAX_ROOTS).contains(&roots.len()) {
         return Some("no roots, or more than a source may have");
     }
-    let different: BTreeSet<&[u8]> = roots.iter().map(|root| &*root.path).collect();
-    if different.len() < roots.len() {
+    if !each_once(roots.iter().map(|root| &*root.path)) {
         return Some("the same root twice");
     }
     roots.iter().find_map(|root| absolute_path_fault(&root.path))
@@ -60,8 +64,7 @@ fn tags_fault(tags: &[String]) -> Option<&'static str> {
     if tags.len() > MAX_TAGS {
         return Some("more tags than a snapshot may be born with");
     }
-    let different: BTreeSet<&String> = tags.iter().collect();
-    if different.len() < tags.len() {
+    if !each_once(tags) {
         return Some("the same tag twice");
     }
     tags.iter().find_map(|tag| tag_fault(tag))
@@ -72,15 +75,12 @@ pub(in crate::codec) fn present_fault(present: &[SnapshotId]) -> Option<&'static
     if present.len() > MAX_SIBLINGS {
         return Some("more snapshots than a source may have");
     }
-    (!ascends(present)).then_some("snapshots that do not ascend")
+    (!each_once(present)).then_some("the same snapshot twice")
 }
 
 fn databases_fault(databases: &[DatabaseRecord], roots: usize) -> Option<&'static str> {
-    let key =
-        |database: &DatabaseRecord| EntryKey { root: database.root, path: database.path.clone() };
-    let keys: Vec<EntryKey> = databases.iter().map(key).collect();
-    if !ascends(&keys) {
-        return Some("databases that do not ascend");
+    if !each_once(databases.iter().map(|database| (database.root, &*database.path))) {
+        return Some("the same database twice");
     }
     if databases.iter().any(|database| database.root as usize >= roots) {
         return Some("a database below a root that is not there");
@@ -168,11 +168,11 @@ mod tests {
             manifest: BlobId::from_bytes([3; 32]),
             outcome: Outcome::WithFindings,
             counts: Counts::default(),
-            databases: vec![database("a.db"), database("b.db")],
+            databases: vec![database("b.db"), database("a.db")],
             tags: vec!["z".into(), "a".into()],
             findings: vec![Finding { subject: "x".into(), message: "y".into() }],
             findings_total: 2,
-            siblings: Siblings { present: present(&[1, 2]) },
+            siblings: Siblings { present: present(&[2, 1]) },
             extensions: Vec::new(),
         }
     }
@@ -204,8 +204,8 @@ mod tests {
             |record| record.tags = vec!["a".into(), "a".into()],
             |record| record.tags = vec![String::new()],
             |record| record.findings_total = 0,
-            |record| record.siblings.present = present(&[2, 1]),
-            |record| record.databases.reverse(),
+            |record| record.siblings.present = present(&[2, 1, 2]),
+            |record| record.databases[1] = database("b.db"),
             |record| record.databases[0].root = 2,
             |record| record.databases[0].page_size = 4095,
             |record| record.databases[0].path = "a/../b".into(),

@@ -1,5 +1,6 @@
 //! Taking a snapshot.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use crate::host::Host;
 use crate::id::SnapshotId;
 use crate::observe::{Observer, Phase, Total, Warning};
 use crate::ops::naming::{NamingError, list, source_name};
+use crate::ops::tag::check_tag;
 use crate::repo::backend::Refusal;
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::{Damage, RepoError};
@@ -88,6 +90,7 @@ pub fn backup(
     observer: &dyn Observer,
 ) -> Result<BackupReport> {
     let run = Run { repository, options, capture, host, observer, started_ns: host.now_ns() };
+    options.tags.iter().try_for_each(|tag| check_tag(tag))?;
     let facts = Facts::read(repository)?;
     let listing = Listing::read(repository)?;
     let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved)
@@ -238,7 +241,7 @@ impl Run<'_> {
             outcome: if clean { Outcome::Clean } else { Outcome::WithFindings },
             counts,
             databases: archived.databases.clone(),
-            tags: self.options.tags.clone(),
+            tags: self.options.tags.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
             findings: self.findings(archived),
             findings_total: archived.findings.len() as u64,
             siblings: Siblings {
@@ -248,20 +251,13 @@ impl Run<'_> {
         }
     }
 
-    /// The first findings, as many as a record holds.
+    /// The first findings; the record counts all of them.
     fn findings(&self, archived: &Archived) -> Vec<Finding> {
-        let mut room_bytes = FINDINGS_BYTES;
         let findings = archived.findings.iter().take(MAX_FINDINGS).map(|finding| Finding {
             subject: self.subject(&finding.key).into(),
             message: finding.message.clone(),
         });
-        findings
-            .take_while(|finding| {
-                let len = finding.subject.len() + finding.message.len() + 32;
-                room_bytes = room_bytes.saturating_sub(len);
-                room_bytes > 0
-            })
-            .collect()
+        findings.collect()
     }
 
     /// How a path is called in messages: relative where there is one root, absolute where there are several.
@@ -311,9 +307,6 @@ impl Run<'_> {
         }
     }
 }
-
-/// Findings take at most so much of a record, whose limit is 1 MiB.
-const FINDINGS_BYTES: usize = 384 * 1024;
 
 fn parent_of<'a>(parent: &'a Snapshot, reader: &'a Reader<'_>) -> Parent<'a> {
     Parent {

@@ -10,8 +10,8 @@ use crate::repo::layout;
 /// A repository is kept at about so many segments: every lookup asks all of them.
 pub const MOST_SEGMENTS: usize = 8;
 
-/// A segment is merged into one of less than so many times its size, so each entry is copied a logarithmic number of times.
-const GROWTH: u64 = 4;
+/// At most so many remain after a merge, so that not every backup merges.
+const AIM: usize = 6;
 
 /// Stages a segment that lists these packs and places; it has its name after the next barrier.
 pub fn stage_segment(
@@ -87,19 +87,20 @@ fn unbuildable(error: BuildError) -> RepoError {
     RepoError::Index(error)
 }
 
-/// Which of these lengths to merge, so that few and geometrically growing segments remain: the longest run of smallest ones in
-/// which none is more than [`GROWTH`] times what lies below it. Empty when there is nothing worth merging.
-pub fn worth_merging(lengths: &[u64], most: usize) -> Vec<usize> {
+/// Which of these lengths to merge: the smallest, as long as each is no longer than all before it together, and as many as it takes
+/// for few to remain. So lengths grow geometrically, and each entry is copied about as often as their number has binary digits.
+/// Empty when there is nothing worth merging.
+pub fn worth_merging(lengths: &[u64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|index| lengths[*index]);
-    let mut below = 0_u64;
+    let mut together = 0_u64;
     let mut take = 0;
     for (rank, index) in order.iter().enumerate() {
-        let must = lengths.len() - rank >= most.max(1);
-        if rank > 0 && !must && lengths[*index] > below.saturating_mul(GROWTH) {
+        let too_many = lengths.len() - rank >= AIM;
+        if rank > 0 && !too_many && lengths[*index] > together {
             break;
         }
-        below = below.saturating_add(lengths[*index]);
+        together = together.saturating_add(lengths[*index]);
         take = rank + 1;
     }
     order.truncate(take);
@@ -112,10 +113,10 @@ mod tests {
 
     #[test]
     fn a_large_segment_is_left_alone_by_small_ones() {
-        assert_eq!(worth_merging(&[1_000_000, 10, 12], MOST_SEGMENTS), [1, 2]);
-        assert!(worth_merging(&[1_000_000, 10], MOST_SEGMENTS).is_empty());
-        assert!(worth_merging(&[5], MOST_SEGMENTS).is_empty());
-        assert!(worth_merging(&[], MOST_SEGMENTS).is_empty());
+        assert_eq!(worth_merging(&[1_000_000, 10, 10]), [1, 2]);
+        assert!(worth_merging(&[1_000_000, 10]).is_empty());
+        assert!(worth_merging(&[5]).is_empty());
+        assert!(worth_merging(&[]).is_empty());
     }
 
     #[test]
@@ -125,7 +126,7 @@ mod tests {
         for _ in 0..1000 {
             lengths.push(100);
             if lengths.len() > MOST_SEGMENTS {
-                let chosen = worth_merging(&lengths, MOST_SEGMENTS);
+                let chosen = worth_merging(&lengths);
                 let sum: u64 = chosen.iter().map(|index| lengths[*index]).sum();
                 copied += sum;
                 let mut kept: Vec<u64> = (0..lengths.len())
@@ -138,6 +139,6 @@ mod tests {
             assert!(lengths.len() <= MOST_SEGMENTS);
         }
         assert_eq!(lengths.iter().sum::<u64>(), 100_000);
-        assert!(copied <= 100_000 * 6, "{copied}");
+        assert!(copied <= 100_000 * 5, "{copied}");
     }
 }

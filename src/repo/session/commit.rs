@@ -1,6 +1,5 @@
 //! The ordered steps from written packs to a named snapshot.
 
-use crate::codec::Durable;
 use crate::codec::snapshot::SnapshotRecord;
 use crate::id::SnapshotId;
 use crate::repo::error::{RepoError, Result};
@@ -40,7 +39,8 @@ impl Session<'_> {
     }
 
     fn publish_record(&self, record: &SnapshotRecord) -> Result<SnapshotId> {
-        let bytes = record.encode().map_err(RepoError::Encode)?;
+        // A thousand findings with long paths may not fit; the record counts all of them in any case.
+        let bytes = record.clone().encode_fitting().map_err(RepoError::Encode)?;
         let id = self.repository.keys().snapshot_id(&bytes);
         self.stage.put(&layout::snapshot(&id), &bytes)?;
         self.stage.barrier()?;
@@ -79,10 +79,8 @@ impl Session<'_> {
         let Some(_maintaining) = try_maintain(backend)? else { return Ok(()) };
         let index = Index::load(backend, self.repository.keys())?;
         let lengths: Vec<u64> = index.segments().iter().map(|segment| segment.len).collect();
-        let chosen: Vec<&Segment> = worth_merging(&lengths, MOST_SEGMENTS)
-            .into_iter()
-            .map(|at| &index.segments()[at])
-            .collect();
+        let chosen: Vec<&Segment> =
+            worth_merging(&lengths).into_iter().map(|at| &index.segments()[at]).collect();
         if !chosen.is_empty() {
             merge(backend, &*self.stage, self.repository.keys(), self.repository.id(), &chosen)?;
         }

@@ -176,7 +176,7 @@ impl<'r> Session<'r> {
             session: self.id,
             host: self.host.name(),
             pid: self.host.pid(),
-            command: self.host.command(),
+            command: SessionRecord::shortened(self.host.command()),
             since_ns: self.host.now_ns(),
             extensions: Vec::new(),
         };

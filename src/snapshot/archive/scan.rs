@@ -388,6 +388,10 @@ impl Collector<'_, '_> {
         if let EntryKind::File(file) = &entry.kind {
             self.observer.advance(1, file.size);
         }
+        if let Some(rule) = entry.broken_rule() {
+            self.tally.finding(entry.key, format!("{rule}; not saved"));
+            return Ok(());
+        }
         self.draft.push(entry).map_err(ArchiveError::Spool)
     }
 }

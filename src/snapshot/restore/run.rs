@@ -18,14 +18,16 @@ use crate::snapshot::restore::target;
 use crate::snapshot::restore::write::{Outcome, Writer, sort_by_place};
 use crate::snapshot::trail::Trail;
 
-/// Entries that are carried out together: enough to sort by, little to hold.
-const BATCH_ENTRIES: usize = 4096;
+/// The usual number of entries that are carried out together: enough to sort by, little to hold.
+pub const BATCH_ENTRIES: usize = 4096;
 
 /// How a restore is done.
 #[derive(Clone, Copy)]
 pub struct RestoreOptions<'a> {
     /// Threads that write files, at least one.
     pub threads: usize,
+    /// Entries that are carried out together, at least one.
+    pub batch_entries: usize,
     /// How paths are resolved.
     pub resolution: Resolution,
     /// Who is told, and says when to stop.
@@ -108,6 +110,7 @@ struct Run<'a> {
     target: &'a Beneath,
     writer: Writer<'a>,
     links: Links,
+    batch_entries: usize,
     /// Directories of the batches under way that could not be made, each said once.
     unmade: HashSet<Vec<u8>>,
     report: RestoreReport,
@@ -119,10 +122,10 @@ impl<'a> Run<'a> {
         contents: &'a dyn FileContents,
         options: RestoreOptions<'a>,
     ) -> Self {
-        let RestoreOptions { threads, observer, .. } = options;
+        let RestoreOptions { threads, batch_entries, observer, .. } = options;
         let writer = Writer { target, contents, observer, threads };
         let (links, report) = (Links::default(), RestoreReport::default());
-        Self { target, writer, links, unmade: HashSet::new(), report }
+        Self { target, writer, links, batch_entries, unmade: HashSet::new(), report }
     }
 
     fn all(
@@ -137,7 +140,7 @@ impl<'a> Run<'a> {
                 Ok(entry) => self.plan(&mut planner, entry),
                 Err(error) => self.keep(b"", Err(Failure::of_repository(error)))?.unwrap_or(()),
             }
-            if planner.pending() >= BATCH_ENTRIES {
+            if planner.pending() >= self.batch_entries.max(1) {
                 self.carry_out(planner.take())?;
             }
         }

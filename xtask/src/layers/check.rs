@@ -178,6 +178,7 @@ mod tests {
         assert!(refused("src/codec/pack.rs", "use crate::repo::error::RepoError;"));
         assert!(refused("src/codec/pack.rs", "use crate::chunker::Cut;"));
         assert!(refused("src/observe.rs", "use crate::id::BlobId;"));
+        assert!(refused("src/codec/pack.rs", "use crate::host::Host;"));
         assert!(refused("src/repo/session.rs", "use crate::error::Error;"));
         assert!(refused("src/sqlite/mod.rs", "use crate::{id::BlobId, repo::{blobs::BlobRead}};"));
         assert!(!refused("src/sqlite/mod.rs", "use crate::codec::fact::Fact;"));

@@ -10,7 +10,8 @@ pub(super) struct Room {
 }
 
 /// A new edge is a change to this table, in the same commit and with its reason.
-pub(super) const ROOMS: [Room; 14] = [
+pub(super) const ROOMS: [Room; 15] = [
+    Room { path: &["host"], may_import: &[] },
     Room { path: &["id"], may_import: &[] },
     Room { path: &["observe"], may_import: &[] },
     Room { path: &["chunker"], may_import: &["id"] },
@@ -19,10 +20,14 @@ pub(super) const ROOMS: [Room; 14] = [
     Room { path: &["sqlite"], may_import: &["id", "observe", "codec"] },
     Room { path: &["repo", "disk"], may_import: &[] },
     Room { path: &["repo", "backend"], may_import: &["repo/disk"] },
-    Room { path: &["repo"], may_import: &["id", "observe", "codec", "repo/disk", "repo/backend"] },
+    Room {
+        path: &["repo"],
+        may_import: &["host", "id", "observe", "codec", "repo/disk", "repo/backend"],
+    },
     Room {
         path: &["snapshot"],
         may_import: &[
+            "host",
             "id",
             "observe",
             "chunker",
@@ -36,6 +41,7 @@ pub(super) const ROOMS: [Room; 14] = [
     Room {
         path: &["error"],
         may_import: &[
+            "host",
             "id",
             "observe",
             "chunker",
@@ -50,6 +56,7 @@ pub(super) const ROOMS: [Room; 14] = [
     Room {
         path: &["ops"],
         may_import: &[
+            "host",
             "id",
             "observe",
             "chunker",
@@ -69,6 +76,7 @@ pub(super) const ROOMS: [Room; 14] = [
 ];
 
 const FRONT_END: &[&str] = &[
+    "host",
     "id",
     "observe",
     "chunker",

@@ -29,8 +29,10 @@ fn package_roots(tree: &Tree, package: &str) -> Vec<String> {
         &["benches", "examples", "src/bin", "tests"]
     };
     let discovered = tree.sources().filter_map(|(path, _)| {
-        let (directory, _) = path.strip_prefix(package)?.rsplit_once('/')?;
-        finds.contains(&directory).then(|| path.to_owned())
+        let (directory, file) = path.strip_prefix(package)?.rsplit_once('/')?;
+        let above = directory.rsplit_once('/').map_or("", |(above, _)| above);
+        let is_root = finds.contains(&directory) || (file == "main.rs" && finds.contains(&above));
+        is_root.then(|| path.to_owned())
     });
     let manifest = tree.text(&format!("{package}Cargo.toml")).unwrap_or_default();
     let named = manifest.lines().filter_map(|line| {
@@ -55,7 +57,7 @@ pub(super) fn one_test_binary(tree: &Tree, report: &mut Report) {
 }
 
 /// Files of `src/ops` that are parts of use cases, not use cases.
-const NO_COMMAND: [&str; 0] = [];
+const NO_COMMAND: [&str; 4] = ["catalog", "naming", "open", "paths"];
 
 /// Every use case can be called from the command line.
 pub(super) fn commands(tree: &Tree, report: &mut Report) {
@@ -107,6 +109,9 @@ mod tests {
             ("crates/a/src/lib.rs", "mod b;"),
             ("crates/a/src/b.rs", ""),
             ("crates/a/src/c.rs", ""),
+            ("crates/a/tests/it/main.rs", "mod life;"),
+            ("crates/a/tests/it/life.rs", ""),
+            ("crates/a/tests/it/lost.rs", ""),
             ("src/main.rs", "mod cli;"),
             ("src/cli/mod.rs", "mod commands;"),
             ("src/cli/commands/mod.rs", ""),
@@ -119,6 +124,7 @@ mod tests {
         let expected = [
             "benches/lib.rs",
             "crates/a/src/c.rs",
+            "crates/a/tests/it/lost.rs",
             "src/cli/commands/init.rs",
             "tests/forgotten.rs",
         ];
@@ -152,6 +158,10 @@ mod tests {
         assert!(with("src/cli/commands/check.rs").is_empty());
         assert!(with("src/cli/commands/check/mod.rs").is_empty());
         assert_eq!(with("src/cli/commands/verify.rs"), ["src/ops/check/mod.rs"]);
+        assert!(
+            broken(commands, &[("src/cli/mod.rs", ""), ("src/ops/open.rs", "")]).is_empty(),
+            "a part of others"
+        );
         assert!(
             broken(commands, &[("src/ops/check.rs", "")]).is_empty(),
             "said as a note while there is no cli"

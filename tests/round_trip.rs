@@ -1,0 +1,218 @@
+//! The main job on real file systems: back up, restore, compare.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use larder::codec::snapshot::Outcome;
+use larder::error::ErrorKind;
+use larder::host::Host;
+use larder::observe::Unobserved;
+use larder::ops::backup::{BackupOptions, BackupReport, backup};
+use larder::ops::catalog::Catalog;
+use larder::ops::check::{CheckOptions, check};
+use larder::ops::open::{init_local, open_local};
+use larder::ops::restore::{RestoreRequest, restore};
+use larder::repo::repository::{InitOptions, Repository};
+use larder::repo::space::MinFree;
+use larder::snapshot::archive::capture::Capture;
+use larder::sqlite::capture::capture;
+use larder::sqlite::captured::{CaptureError, Captured};
+use larder::sqlite::options::{CaptureOptions, HelperCommand};
+use larder_testkit::compare::differences;
+use larder_testkit::host::TestHost;
+use larder_testkit::trees::plant;
+
+/// A repository, a source and a place for restores, in one temporary directory.
+struct World {
+    dir: tempfile::TempDir,
+    host: TestHost,
+}
+
+struct Helper<'a> {
+    command: HelperCommand,
+    spool_dir: PathBuf,
+    host: &'a TestHost,
+}
+
+impl Capture for Helper<'_> {
+    fn capture(&self, path: &Path) -> Result<Captured, CaptureError> {
+        let now_ns = || self.host.now_ns();
+        let options = CaptureOptions {
+            helper: &self.command,
+            spool_dir: &self.spool_dir,
+            wait: Duration::from_secs(10),
+            silence: Duration::from_secs(60),
+            min_free_bytes: 0,
+            now_ns: &now_ns,
+            observer: &Unobserved,
+        };
+        capture(&options, path)
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["source", "spool"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        // The future, so that nothing in the source is racily new.
+        let host = TestHost::seeded(seed);
+        host.advance_ns(1 << 60);
+        init_local(&dir.path().join("repo"), InitOptions::default(), &host).unwrap();
+        Self { dir, host }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn repository(&self) -> Repository {
+        open_local(&self.path("repo")).unwrap()
+    }
+
+    fn options(&self) -> BackupOptions {
+        BackupOptions {
+            roots: vec![self.path("source")],
+            source: None,
+            moved: false,
+            tags: Vec::new(),
+            time_ns: None,
+            zone: "UTC".into(),
+            excludes: Vec::new(),
+            exclude_caches: false,
+            one_file_system: false,
+            never_enter: Vec::new(),
+            spool_dir: self.path("spool"),
+            min_free: MinFree { asked_bytes: Some(0) },
+            workers: 2,
+            dry_run: false,
+        }
+    }
+
+    fn backup(&self) -> BackupReport {
+        self.host.advance_ns(3_600_000_000_000);
+        let helper = Helper {
+            command: HelperCommand::of(env!("CARGO_BIN_EXE_larder")),
+            spool_dir: self.path("spool"),
+            host: &self.host,
+        };
+        backup(&self.repository(), &self.options(), &helper, &self.host, &Unobserved).unwrap()
+    }
+
+    /// Restores all of the newest snapshot into a new directory.
+    fn restore(&self, name: &str) -> PathBuf {
+        let repository = self.repository();
+        let catalog = Catalog::open(&repository).unwrap();
+        let snapshot = catalog.select("latest", None, &jiff::tz::TimeZone::UTC).unwrap();
+        let request = RestoreRequest {
+            paths: Vec::new(),
+            target: Some(self.path(name)),
+            overwrite: false,
+            time: "now".into(),
+            threads: 2,
+        };
+        let restored =
+            restore(&catalog.reader().unwrap(), snapshot, &request, &Unobserved).unwrap();
+        assert!(restored[0].report.is_complete(), "{:?}", restored[0].report);
+        self.path(name)
+    }
+
+    fn assert_sound(&self) {
+        let repository = self.repository();
+        let catalog = Catalog::open(&repository).unwrap();
+        let report = check(&catalog, CheckOptions { read_data: true }, &Unobserved).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        let data = report.data.unwrap();
+        assert_eq!(data.blobs, data.sound_blobs);
+        assert!(report.blobs > 0 && data.blobs >= report.blobs, "{report:?}");
+    }
+}
+
+#[test]
+fn a_tree_with_everything_in_it_comes_back_as_it_was() {
+    let world = World::new(1);
+    plant(&world.path("source"), 1).unwrap();
+    let first = world.backup();
+    assert_eq!(first.record.outcome, Outcome::Clean, "{:?}", first.record.findings);
+    let restored = world.restore("restored");
+    assert_eq!(differences(&world.path("source"), &restored), Vec::<String>::new());
+    world.assert_sound();
+}
+
+#[test]
+fn an_unchanged_source_makes_the_same_manifest_and_stores_nothing() {
+    let world = World::new(2);
+    plant(&world.path("source"), 2).unwrap();
+    let first = world.backup();
+    let second = world.backup();
+    assert_eq!(first.record.manifest, second.record.manifest);
+    let counts = second.record.counts;
+    assert_eq!((counts.new_files, counts.changed_files, counts.removed_files), (0, 0, 0));
+    assert_eq!(counts.new_stored_bytes, 0);
+    assert_eq!(second.record.parent, first.id);
+    assert_eq!(second.record.sequence, first.record.sequence + 1);
+}
+
+#[test]
+fn changes_are_counted_and_come_back() {
+    let world = World::new(3);
+    let source = world.path("source");
+    for name in ["kept", "edited", "gone"] {
+        fs::write(source.join(name), name.repeat(1000)).unwrap();
+    }
+    world.backup();
+    fs::write(source.join("edited"), "now something else").unwrap();
+    fs::remove_file(source.join("gone")).unwrap();
+    fs::write(source.join("new"), "new").unwrap();
+    let counts = world.backup().record.counts;
+    assert_eq!((counts.new_files, counts.changed_files, counts.removed_files), (1, 1, 1));
+    assert_eq!(differences(&source, &world.restore("restored")), Vec::<String>::new());
+    world.assert_sound();
+}
+
+#[test]
+fn a_partshub_is_saved_with_its_database_and_without_its_log() {
+    let world = World::new(4);
+    let source = world.path("source");
+    larder_sample::make(&larder_sample::Spec::tiny(), &source).unwrap();
+    larder_sample::evolve(&source, 1, 7).unwrap();
+    assert!(source.join("partshub.db-wal").exists());
+    let report = world.backup();
+    assert_eq!(report.record.outcome, Outcome::Clean, "{:?}", report.record.findings);
+    assert_eq!(report.record.source, "partshub");
+    assert_eq!(report.record.databases.len(), 1);
+    let restored = world.restore("restored");
+    assert!(!restored.join("partshub.db-wal").exists());
+    larder_sample::oracle::check(&restored.join("partshub.db")).unwrap();
+    let attachments = |root: &Path| root.join("attachments");
+    assert_eq!(differences(&attachments(&source), &attachments(&restored)), Vec::<String>::new());
+    world.assert_sound();
+    // Nobody has written since: the database is not even read.
+    let again = world.backup();
+    assert_eq!(again.record.manifest, report.record.manifest);
+    assert_eq!(again.record.databases, report.record.databases);
+}
+
+#[test]
+fn a_name_that_stands_for_other_roots_is_refused_unless_they_moved() {
+    let world = World::new(5);
+    fs::write(world.path("source").join("a"), "a").unwrap();
+    world.backup();
+    fs::rename(world.path("source"), world.path("elsewhere")).unwrap();
+    let moved = |moved| {
+        let roots = vec![world.path("elsewhere")];
+        let source = Some("source".to_owned());
+        let options = BackupOptions { roots, source, moved, ..world.options() };
+        let helper = Helper {
+            command: HelperCommand::of(env!("CARGO_BIN_EXE_larder")),
+            spool_dir: world.path("spool"),
+            host: &world.host,
+        };
+        backup(&world.repository(), &options, &helper, &world.host, &Unobserved)
+    };
+    assert_eq!(moved(false).unwrap_err().kind(), ErrorKind::Usage);
+    let report = moved(true).unwrap();
+    assert_eq!(report.record.counts.new_files, 0, "files are compared by relative path");
+}
