@@ -6,7 +6,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::commands::{
-    backup, cat, check, config, demo, diff, init, ls, sample_writer, snapshots, tag,
+    backup, cat, check, config, demo, diff, init, ls, restore, sample_writer, snapshots, tag,
 };
 use crate::cli::overview;
 
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Ls(ls::LsArgs),
     /// Write one file of a snapshot to standard output
     Cat(cat::CatArgs),
+    /// Get files back, all or some
+    Restore(restore::RestoreArgs),
     /// Show what changed between two snapshots
     Diff(diff::DiffArgs),
     /// Look for damage, offline

@@ -33,7 +33,10 @@ pub(crate) struct Context {
 
 impl Context {
     /// Resolves the settings.
-    pub(crate) fn new(globals: &Globals, console: Console) -> std::result::Result<Self, (Console, Failure)> {
+    pub(crate) fn new(
+        globals: &Globals,
+        console: Console,
+    ) -> std::result::Result<Self, (Console, Failure)> {
         match Settings::resolve(globals, &Environment::read()) {
             Ok(settings) => Ok(Self {
                 globals: globals.clone(),

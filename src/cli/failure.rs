@@ -42,9 +42,7 @@ impl Failure {
     /// The same with what to do about it.
     pub(crate) fn with_hint(self, text: impl Into<String>) -> Self {
         match self {
-            Self::Own { exit, message, .. } => {
-                Self::Own { exit, message, hint: Some(text.into()) }
-            }
+            Self::Own { exit, message, .. } => Self::Own { exit, message, hint: Some(text.into()) },
             other => other,
         }
     }
@@ -103,7 +101,9 @@ fn plain(text: &str) -> String {
     let mut parts = text.split(" (os error ");
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        plain.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(')'));
+        plain.push_str(
+            part.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(')'),
+        );
     }
     plain
 }

@@ -31,9 +31,9 @@ fn for_kind(kind: ErrorKind, context: &Context) -> Option<String> {
                 .to_owned(),
         ),
         ErrorKind::Damage => Some(context.command("check --read-data")),
-        ErrorKind::NoSpace => Some(
-            "make room, then run the same command again; what was stored is reused".to_owned(),
-        ),
+        ErrorKind::NoSpace => {
+            Some("make room, then run the same command again; what was stored is reused".to_owned())
+        }
         ErrorKind::Unsupported => Some(format!(
             "use a larder that knows this format; this one is {}",
             env!("CARGO_PKG_VERSION")
@@ -48,7 +48,9 @@ fn for_kind(kind: ErrorKind, context: &Context) -> Option<String> {
 fn no_repository(context: &Context) -> String {
     match &context.settings.repository {
         Some(place) if place.is_default => "larder backup DIR   # makes one there".to_owned(),
-        Some(place) => format!("larder --repo {} init", shell::word(&place.value.to_string_lossy())),
+        Some(place) => {
+            format!("larder --repo {} init", shell::word(&place.value.to_string_lossy()))
+        }
         None => "larder --repo PATH init".to_owned(),
     }
 }

@@ -45,7 +45,8 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Exit {
-    let streams = matches!(cli.command, Some(Command::Backup(_) | Command::Check(_)));
+    let streams =
+        matches!(cli.command, Some(Command::Backup(_) | Command::Restore(_) | Command::Check(_)));
     let console = Console::new(&cli.globals, streams);
     match &cli.command {
         None => {
@@ -53,9 +54,7 @@ fn run(cli: &Cli) -> Exit {
             ended(&console, console.line(page.trim_end()).map(|()| Exit::Ok))
         }
         Some(Command::CaptureHelper) => commands::capture_helper(),
-        Some(Command::SampleWriter(args)) => {
-            ended(&console, commands::sample_writer::run(args))
-        }
+        Some(Command::SampleWriter(args)) => ended(&console, commands::sample_writer::run(args)),
         Some(Command::Config(args)) => commands::config::run(args, &cli.globals, console),
         Some(command) => with_context(command, &cli.globals, console),
     }
@@ -79,6 +78,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Snapshots(args) => commands::snapshots::run(args, context),
         Command::Ls(args) => commands::ls::run(args, context),
         Command::Cat(args) => commands::cat::run(args, context),
+        Command::Restore(args) => commands::restore::run(args, context),
         Command::Diff(args) => commands::diff::run(args, context),
         Command::Check(args) => commands::check::run(args, context),
         Command::Tag(args) => commands::tag::run(args, context),

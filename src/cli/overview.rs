@@ -7,7 +7,8 @@ use clap::Command;
 /// The groups and their verbs. What a verb does is said by its own help.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Save", &["init", "backup"]),
-    ("Look", &["snapshots", "ls", "cat", "diff"]),
+    ("Look", &["snapshots", "ls", "diff"]),
+    ("Get", &["restore", "cat"]),
     ("Keep", &["check", "tag"]),
     ("More", &["config", "demo"]),
 ];

@@ -27,6 +27,9 @@ mod tests {
         assert_eq!(word("it's"), r"'it'\''s'");
         assert_eq!(word(""), "''");
         assert_eq!(word("$HOME"), "'$HOME'");
-        assert_eq!(words(&["larder".into(), "2026-11-22 14:00".into()]), "larder '2026-11-22 14:00'");
+        assert_eq!(
+            words(&["larder".into(), "2026-11-22 14:00".into()]),
+            "larder '2026-11-22 14:00'"
+        );
     }
 }

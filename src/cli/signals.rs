@@ -21,8 +21,7 @@ impl Signals {
     /// From now on the first INT, TERM or HUP is only noted.
     pub(crate) fn watch(&self) -> Result<()> {
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            self.watch_one(signal)
-                .map_err(|error| Failure::io("catching signals", &error))?;
+            self.watch_one(signal).map_err(|error| Failure::io("catching signals", &error))?;
         }
         Ok(())
     }

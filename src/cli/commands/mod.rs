@@ -15,6 +15,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod init;
 pub(crate) mod ls;
+pub(crate) mod restore;
 pub(crate) mod sample_writer;
 pub(crate) mod snapshots;
 pub(crate) mod tag;

@@ -195,16 +195,15 @@ fn read_repository(
     reader.refuse_unknown(section, REPOSITORY);
     let path = reader.text(section, "path")?;
     if path.value.contains("://") {
-        reader.fault(path.line, "a repository is a directory; URLs are not supported by this version");
+        reader.fault(
+            path.line,
+            "a repository is a directory; URLs are not supported by this version",
+        );
     }
     Some(Located { value: paths.resolve(&path.value), line: path.line })
 }
 
-fn read_sources(
-    reader: &mut Reader<'_>,
-    top: Section<'_>,
-    paths: Paths<'_>,
-) -> Vec<SourceConfig> {
+fn read_sources(reader: &mut Reader<'_>, top: Section<'_>, paths: Paths<'_>) -> Vec<SourceConfig> {
     let mut sources: Vec<SourceConfig> = Vec::new();
     for Located { value: section, line } in reader.sections(top, ("source", "[[source]]")) {
         reader.refuse_unknown(section, SOURCE);
@@ -284,7 +283,10 @@ mod tests {
         let source = &config.sources[0];
         assert_eq!(source.name.as_deref(), Some("partshub"));
         assert_eq!(source.paths, [Path::new("/app/data"), Path::new("/home/app/notes")]);
-        assert_eq!((&source.exclude[..], source.one_file_system), (&["*.tmp".to_owned()][..], true));
+        assert_eq!(
+            (&source.exclude[..], source.one_file_system),
+            (&["*.tmp".to_owned()][..], true)
+        );
         assert_eq!(config.retention, [("keep_last", 2), ("daily", 7)]);
         assert_eq!(config.references[0].column, "c");
     }

@@ -76,12 +76,15 @@ impl<'t> Reader<'t> {
         Located { value: value.get_ref(), line: self.line_at(value.span().start) }
     }
 
-    fn wrong_type(&mut self, section: Section<'_>, key: &str, found: Located<&DeValue<'_>>, wanted: &str) {
-        let what = format!(
-            "{key:?} in {} must be {wanted}, not {}",
-            section.name,
-            type_name(found.value)
-        );
+    fn wrong_type(
+        &mut self,
+        section: Section<'_>,
+        key: &str,
+        found: Located<&DeValue<'_>>,
+        wanted: &str,
+    ) {
+        let what =
+            format!("{key:?} in {} must be {wanted}, not {}", section.name, type_name(found.value));
         self.fault(found.line, what);
     }
 

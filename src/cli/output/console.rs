@@ -112,7 +112,11 @@ impl Console {
     }
 
     /// A line of JSON.
-    pub(crate) fn json_line(&self, message_type: &'static str, body: &impl Serialize) -> Result<()> {
+    pub(crate) fn json_line(
+        &self,
+        message_type: &'static str,
+        body: &impl Serialize,
+    ) -> Result<()> {
         self.document(&Line::new(message_type, body))
     }
 

@@ -180,7 +180,10 @@ pub(crate) struct Clock<'z> {
 impl SnapshotBody {
     /// A saved snapshot with the tags that it carries now.
     pub(crate) fn of(snapshot: &Snapshot, tags: &[String], clock: Clock<'_>) -> Self {
-        Self { tags: tags.to_vec(), ..Self::of_record(Some(snapshot.id.to_string()), &snapshot.record, clock) }
+        Self {
+            tags: tags.to_vec(),
+            ..Self::of_record(Some(snapshot.id.to_string()), &snapshot.record, clock)
+        }
     }
 
     /// A record, saved under this id or not.

@@ -8,6 +8,7 @@
 //! characters.
 
 pub(crate) mod console;
+pub(crate) mod entries;
 pub(crate) mod escape;
 pub(crate) mod json;
 pub(crate) mod progress;

@@ -104,10 +104,13 @@ impl<'c> Progress<'c> {
         let items = self.items.clone();
         let style = ProgressStyle::with_template(&format!("  {{prefix:11}} {bar}  {{done}}"))
             .expect("invariant: the template is a constant that the tests draw");
-        style.progress_chars("=> ").with_key("done", move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
-            // What cannot be shown is left out.
-            let _ = text.write_str(&done(phase, total, (state, items.load(Ordering::Relaxed))));
-        })
+        style.progress_chars("=> ").with_key(
+            "done",
+            move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+                // What cannot be shown is left out.
+                let _ = text.write_str(&done(phase, total, (state, items.load(Ordering::Relaxed))));
+            },
+        )
     }
 
     fn line_is_due(&self, current: &mut Current) -> Option<Status> {
@@ -248,7 +251,8 @@ mod tests {
 
     #[test]
     fn every_phase_can_be_drawn() {
-        let globals = clap::Parser::try_parse_from(["larder"]).map(|cli: crate::cli::args::Cli| cli.globals);
+        let globals =
+            clap::Parser::try_parse_from(["larder"]).map(|cli: crate::cli::args::Cli| cli.globals);
         let console = Console::new(&globals.unwrap(), false);
         let progress = Progress::new(&console, &Signals::default());
         let total = Total { items: 2, bytes: 10, estimated: true };

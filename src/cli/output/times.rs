@@ -50,14 +50,13 @@ fn civil_of(time_ns: i128, zone: &TimeZone) -> ZonedDateTime {
 
 /// A moment as it is given on the command line: with an offset, or as a clock in the zone shows it.
 pub(crate) fn parse(text: &str, zone: &TimeZone) -> Result<i64, String> {
-    let wrong = || {
-        "write a time like \"2026-11-22 03:00\", or 2026-11-22T03:00:00+01:00".to_owned()
-    };
+    let wrong =
+        || "write a time like \"2026-11-22 03:00\", or 2026-11-22T03:00:00+01:00".to_owned();
     let timestamp = match text.parse::<Timestamp>() {
         Ok(timestamp) => timestamp,
         Err(_) => {
             let clock: jiff::civil::DateTime = text.parse().map_err(|_| wrong())?;
-            let ambiguous = zone.to_ambiguous_zoned(clock);
+            let ambiguous = zone.to_ambiguous_zoned_datetime(clock);
             ambiguous.compatible().map_err(|_| wrong())?.timestamp()
         }
     };

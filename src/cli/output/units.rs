@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn thousands_are_separated() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_418, "12,418"), (1_234_567, "1,234,567")] {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (12_418, "12,418"), (1_234_567, "1,234,567")]
+        {
             assert_eq!(count(number), text);
         }
         assert_eq!((many(1, "file"), many(2_000, "file")), ("1 file".into(), "2,000 files".into()));
@@ -120,7 +122,15 @@ mod tests {
 
     #[test]
     fn durations_grow_coarser() {
-        for (ms, text) in [(0, "0.0 s"), (449, "0.4 s"), (9_949, "9.9 s"), (9_950, "9 s"), (59_999, "59 s"), (184_000, "3 min 4 s"), (4_320_000, "1 h 12 min")] {
+        for (ms, text) in [
+            (0, "0.0 s"),
+            (449, "0.4 s"),
+            (9_949, "9.9 s"),
+            (9_950, "9 s"),
+            (59_999, "59 s"),
+            (184_000, "3 min 4 s"),
+            (4_320_000, "1 h 12 min"),
+        ] {
             assert_eq!(duration(Duration::from_millis(ms)), text);
         }
     }

@@ -1,8 +1,11 @@
 //! Phrases that several commands use.
 
+use larder::codec::manifest::EntryKey;
 use larder::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord, SnapshotRecord};
 use larder::id::SnapshotId;
+use larder::ops::paths::absolute_bytes;
 use larder::repo::backend::Refusal;
+use larder::repo::snapshots::Snapshot;
 
 use crate::cli::output::json::label;
 use crate::cli::output::units::{count, many};
@@ -28,7 +31,10 @@ pub(crate) fn refusal(refusal: Refusal) -> &'static str {
 
 /// A snapshot that is gone.
 pub(crate) fn missing(id: SnapshotId, source: &str) -> String {
-    format!("snapshot {} of {source} is missing: its record is gone and nobody forgot it", id.short())
+    format!(
+        "snapshot {} of {source} is missing: its record is gone and nobody forgot it",
+        id.short()
+    )
 }
 
 /// What kind of state a database is in, in words.
@@ -77,4 +83,16 @@ pub(crate) fn findings(record: &SnapshotRecord) -> String {
 /// So many of a total, or all of it.
 pub(crate) fn of_total(part: u64, total: u64) -> String {
     format!("{} of {}", count(part), count(total))
+}
+
+/// How a path of a snapshot is written: from the root where there is one, absolute where there are several. The directory itself
+/// is `.`.
+pub(crate) fn absolute_or_relative(snapshot: &Snapshot, key: &EntryKey) -> Vec<u8> {
+    if snapshot.record.roots.len() > 1 {
+        absolute_bytes(snapshot, key)
+    } else if key.path.is_empty() {
+        b".".to_vec()
+    } else {
+        key.path.to_vec()
+    }
 }

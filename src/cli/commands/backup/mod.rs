@@ -109,9 +109,7 @@ fn open_or_make(args: &BackupArgs, context: &Context) -> Result<Repository> {
     let place = context.place()?;
     match open_local(&place.value) {
         Ok(repository) => Ok(repository),
-        Err(error)
-            if place.is_default && Exit::from(error.kind()) == Exit::NoRepository =>
-        {
+        Err(error) if place.is_default && Exit::from(error.kind()) == Exit::NoRepository => {
             if args.dry_run {
                 context.console.note("there is no repository yet; the first backup makes one");
                 return imagined(context);
@@ -156,7 +154,8 @@ impl Runner<'_> {
         let options = self.options(job, &spool, repository_dir);
         let saved = backup(self.repository, &options, &capture, &context.host, &progress);
         progress.finish();
-        report::Report { report: &saved?, progress: &progress, took: began.elapsed(), context }.say()
+        report::Report { report: &saved?, progress: &progress, took: began.elapsed(), context }
+            .say()
     }
 
     fn min_free(&self) -> MinFree {
@@ -190,6 +189,7 @@ fn helper() -> Result<HelperCommand> {
     if link.exists() {
         return Ok(HelperCommand::of(link));
     }
-    let program = std::env::current_exe().map_err(|error| Failure::io("finding this program", &error))?;
+    let program =
+        std::env::current_exe().map_err(|error| Failure::io("finding this program", &error))?;
     Ok(HelperCommand::of(program))
 }

@@ -102,7 +102,8 @@ impl Report<'_> {
         let named = record.findings.len().min(shown) as u64;
         let more = record.findings_total.saturating_sub(named);
         if more > 0 {
-            let text = format!("{} more; `larder snapshots --json` lists them", many(more, "finding"));
+            let text =
+                format!("{} more; `larder snapshots --json` lists them", many(more, "finding"));
             let warning = Warning::about(Vec::new(), text);
             self.context.console.warning(WarningKind::Finding, &warning);
         }
@@ -137,7 +138,8 @@ impl Report<'_> {
     }
 
     fn page(&self) -> Result<()> {
-        let lines = self.database_lines().into_iter().chain([self.files_line(), self.stored_line()]);
+        let lines =
+            self.database_lines().into_iter().chain([self.files_line(), self.stored_line()]);
         for line in lines {
             self.context.console.line(line.trim_end())?;
         }
@@ -148,7 +150,8 @@ impl Report<'_> {
         let databases = &self.record().databases;
         let shown = databases.iter().take(NAMED_DATABASES);
         let name = |path: &[u8]| printable(path).into_owned();
-        let width = shown.clone().map(|it| name(&it.path).chars().count()).max().unwrap_or(0).max(12);
+        let width =
+            shown.clone().map(|it| name(&it.path).chars().count()).max().unwrap_or(0).max(12);
         let mut lines: Vec<String> = shown
             .zip(0..)
             .map(|(database, n)| {
@@ -170,7 +173,12 @@ impl Report<'_> {
         let counts = self.record().counts;
         let files = count(counts.files);
         let spent = self.spent(Phase::Files);
-        format!("  {:<11} {files:<12} {:>8}   {:<37} {spent:>8}", "files", bytes(counts.bytes), changes(counts))
+        format!(
+            "  {:<11} {files:<12} {:>8}   {:<37} {spent:>8}",
+            "files",
+            bytes(counts.bytes),
+            changes(counts)
+        )
     }
 
     fn stored_line(&self) -> String {

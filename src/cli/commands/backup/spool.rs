@@ -20,14 +20,10 @@ pub(super) struct Spool {
 
 impl Spool {
     /// The directory that was asked for, else the system's for temporary files.
-    pub(super) fn find(
-        asked: Option<&Path>,
-        repository: &Path,
-        roots: &[PathBuf],
-    ) -> Result<Self> {
-        let named = asked.map(Path::to_owned).or_else(|| {
-            env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
-        });
+    pub(super) fn find(asked: Option<&Path>, repository: &Path, roots: &[PathBuf]) -> Result<Self> {
+        let named = asked
+            .map(Path::to_owned)
+            .or_else(|| env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
         let given = named.unwrap_or_else(|| PathBuf::from("/var/tmp"));
         let unusable = |error| {
             Failure::io(format!("spool directory {}", given.display()), &error)
