@@ -15,7 +15,10 @@ use crate::cli::overview;
 #[command(
     name = "larder",
     version,
-    help_template = "{about}\n\n{before-help}Options of every command:\n{options}\n{after-help}",
+    help_template = "{about}\n\n{before-help}Options of every command:\n{options}{after-help}",
+    before_help = overview::verbs(),
+    disable_help_flag = true,
+    disable_version_flag = true,
     after_help = "`larder COMMAND --help` says more about a command.",
     disable_help_subcommand = true,
     max_term_width = 100
@@ -31,6 +34,7 @@ pub(crate) struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Globals {
     /// The repository, a directory
     #[arg(long, global = true, value_name = "PATH", env = "LARDER_REPO", hide_env_values = true)]
@@ -47,12 +51,24 @@ pub(crate) struct Globals {
     /// Say more
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub(crate) verbose: u8,
-    /// When to use colours
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Use colours: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub(crate) color: Colors,
     /// Show no progress
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+    /// Say how to use it
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+    /// Say which version this is
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
     /// The names of values that came from the environment.
     #[arg(skip)]
     from_environment: Vec<&'static str>,
@@ -69,36 +85,24 @@ pub(crate) enum Colors {
     Never,
 }
 
-/// What to do.
+/// What to do. What a command is for is said by its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a repository
     Init(init::InitArgs),
-    /// Take a snapshot
     Backup(backup::BackupArgs),
-    /// List snapshots
     Snapshots(snapshots::SnapshotsArgs),
-    /// List files of a snapshot
     Ls(ls::LsArgs),
-    /// Write one file of a snapshot to standard output
     Cat(cat::CatArgs),
-    /// Get files back, all or some
     Restore(restore::RestoreArgs),
-    /// Show what changed between two snapshots
     Diff(diff::DiffArgs),
-    /// Look for damage, offline
     Check(check::CheckArgs),
-    /// Give tags to a snapshot, or take them away
     #[command(override_usage = "larder tag [OPTIONS] <SNAP> <+TAG|-TAG>...")]
     Tag(tag::TagArgs),
-    /// Show, check or begin a configuration
     Config(config::ConfigArgs),
-    /// Show larder at work on a made-up application
     Demo(demo::DemoArgs),
     /// Capture one database, for a larder that asks over standard input
     #[command(name = larder::sqlite::options::HELPER_COMMAND, hide = true)]
     CaptureHelper,
-    /// Be the application of the demo until standard input is closed
     #[command(hide = true)]
     SampleWriter(sample_writer::SampleWriterArgs),
 }
@@ -114,9 +118,7 @@ pub(crate) struct OfSource {
 impl Cli {
     /// Reads the process's arguments and the variables that stand for some of them.
     pub(crate) fn read() -> Result<Self, clap::Error> {
-        let command = Self::command();
-        let verbs = overview::verbs(&command);
-        let matches = command.before_help(verbs).try_get_matches()?;
+        let matches = Self::command().try_get_matches()?;
         let mut cli = Self::from_arg_matches(&matches)?;
         let of_environment =
             |id: &&&str| matches.value_source(id) == Some(ValueSource::EnvVariable);

@@ -60,10 +60,18 @@ impl Context {
     /// Opens the repository that is meant.
     pub(crate) fn open(&self) -> Result<Repository> {
         let repository = open_local(&self.place()?.value)?;
-        if self.console.is_verbose() {
-            self.console.note(format!("repository {}", self.place()?.value.display()));
-        }
+        self.note_repository()?;
         Ok(repository)
+    }
+
+    /// Says which repository it is, to those who want to hear more.
+    pub(crate) fn note_repository(&self) -> Result<()> {
+        let place = self.place()?;
+        if self.console.is_verbose() {
+            let path = place.value.display();
+            self.console.note(format!("repository {path}, by {}", place.origin));
+        }
+        Ok(())
     }
 
     /// In which zone times are written.

@@ -1,6 +1,7 @@
 //! What to do about an error of the library: one command, or none.
 
 use larder::error::{Error, ErrorKind};
+use larder::snapshot::restore::error::RestoreError;
 use larder::snapshot::select::error::SelectError;
 use larder::snapshot::source::error::SourceError;
 
@@ -18,6 +19,13 @@ pub(crate) fn for_error(error: &Error, context: &Context) -> Option<String> {
         )),
         Error::Source(SourceError::Root { .. }) => {
             Some("check the path; if it is a volume, is it mounted?".to_owned())
+        }
+        Error::Restore(RestoreError::NotEmpty { .. }) => Some(
+            "restore into a missing or empty directory, or name a PATH and add --overwrite"
+                .to_owned(),
+        ),
+        Error::Restore(RestoreError::Exists { .. }) => {
+            Some("add --target DIR; for a PATH, --overwrite moves it aside".to_owned())
         }
         _ => for_kind(error.kind(), context),
     }

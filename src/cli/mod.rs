@@ -9,7 +9,6 @@
 
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use crate::cli::args::{Cli, Command, Globals};
@@ -49,10 +48,7 @@ fn run(cli: &Cli) -> Exit {
         matches!(cli.command, Some(Command::Backup(_) | Command::Restore(_) | Command::Check(_)));
     let console = Console::new(&cli.globals, streams);
     match &cli.command {
-        None => {
-            let page = overview::page(&Cli::command());
-            ended(&console, console.line(page.trim_end()).map(|()| Exit::Ok))
-        }
+        None => ended(&console, console.line(&overview::page()).map(|()| Exit::Ok)),
         Some(Command::CaptureHelper) => commands::capture_helper(),
         Some(Command::SampleWriter(args)) => ended(&console, commands::sample_writer::run(args)),
         Some(Command::Config(args)) => commands::config::run(args, &cli.globals, console),

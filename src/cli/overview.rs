@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use clap::Command;
-
 /// The groups and their verbs. What a verb does is said by its own help.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Save", &["init", "backup"]),
@@ -13,27 +11,42 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("More", &["config", "demo"]),
 ];
 
+/// What each verb does, in a few words; its own help says more.
+const SUMMARIES: &[(&str, &str)] = &[
+    ("init", "make a repository (the first backup does it by itself)"),
+    ("backup", "take a snapshot of a directory, or of every source of the configuration"),
+    ("snapshots", "list snapshots"),
+    ("ls", "list files of a snapshot"),
+    ("diff", "show what changed between two snapshots"),
+    ("restore", "get files back, all or some"),
+    ("cat", "write one file to standard output"),
+    ("check", "look for damage, offline"),
+    ("tag", "give tags to a snapshot, or take them away"),
+    ("config", "show, check or begin a configuration"),
+    ("demo", "show larder at work on a made-up application"),
+];
+
 /// The verbs, a line each.
-pub(crate) fn verbs(command: &Command) -> String {
+pub(crate) fn verbs() -> String {
     let mut text = String::new();
     for (group, verbs) in GROUPS {
         for (n, verb) in verbs.iter().enumerate() {
             let group = if n == 0 { group } else { "" };
-            let about = command.find_subcommand(verb).and_then(Command::get_about);
-            let about = about.map(ToString::to_string).unwrap_or_default();
+            let summary = SUMMARIES.iter().find(|(name, _)| name == verb);
+            let summary = summary.map_or("", |(_, summary)| summary);
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {group:<6}{verb:<11}{about}");
+            let _ = writeln!(text, "  {group:<6}{verb:<11}{summary}");
         }
     }
     text
 }
 
 /// What bare `larder` says.
-pub(crate) fn page(command: &Command) -> String {
-    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+pub(crate) fn page() -> String {
     format!(
-        "{about}.\n\n{}\nTo begin: larder backup DIR\nMore:     larder --help, larder COMMAND --help\n",
-        verbs(command)
+        "larder: snapshots of a live application's directory, its SQLite databases and files as one\n\n{}\n\
+         To begin: larder backup DIR\nMore:     larder --help, larder COMMAND --help",
+        verbs()
     )
 }
 
@@ -56,6 +69,6 @@ mod tests {
         shown.sort_unstable();
         real.sort_unstable();
         assert_eq!(shown, real);
-        assert!(verbs(&command).lines().all(|line| line.len() > 20), "a verb without its summary");
+        assert!(verbs().lines().all(|line| line.len() > 20), "a verb without its summary");
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 
-/// Writes one file of a snapshot to standard output. Every byte is proved before it is written: at
+/// Write one file of a snapshot to standard output. Every byte is proved before it is written: at
 /// damage the output ends, with exit 20.
 #[derive(Debug, Args)]
 pub(crate) struct CatArgs {

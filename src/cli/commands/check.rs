@@ -16,10 +16,10 @@ use crate::cli::output::console::Form;
 use crate::cli::output::escape::printable;
 use crate::cli::output::json::Path;
 use crate::cli::output::progress::{Progress, millis};
-use crate::cli::output::units::{bytes, duration, many};
+use crate::cli::output::units::{bytes, count, duration, many};
 use crate::cli::output::wording::{self, absolute_or_relative, of_total};
 
-/// Looks for damage without the source and without changing anything: whether records, index and manifests
+/// Look for damage without the source and without changing anything: whether records, index and manifests
 /// fit together and every blob has its place; with --read-data, whether every stored byte is what it was.
 #[derive(Debug, Args)]
 #[command(
@@ -83,7 +83,10 @@ impl Said<'_> {
             "{}, {}, {}: {}",
             many(report.snapshots, "snapshot"),
             many(report.packs, "pack"),
-            many(report.segments, "index segment"),
+            match report.segments {
+                1 => "1 index".to_owned(),
+                many => format!("{} indexes", count(many)),
+            },
             if report.is_clean() { "every blob has its place" } else { "read" }
         );
         let spent = self.progress.spent(Phase::CheckStructure);
@@ -164,7 +167,7 @@ impl Said<'_> {
 fn line(label: &str, what: &str, (ok, spent): (bool, Option<Duration>)) -> String {
     let verdict = if ok { "ok" } else { "DAMAGED" };
     let spent = spent.map(duration).unwrap_or_default();
-    format!("{label:<11} {what:<60} {verdict:<7} {spent:>6}").trim_end().to_owned()
+    format!("{label:<11} {what:<62} {verdict:<7} {spent:>6}").trim_end().to_owned()
 }
 
 #[derive(Serialize)]

@@ -8,8 +8,8 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 
-/// Makes the directory of a small application, lets it work, takes snapshots of it over seven simulated
-/// nights, and gets a deleted file back.
+/// Make the directory of a small application, let it work, take snapshots of it over seven simulated
+/// nights, and get a deleted file back.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Keep everything in this directory

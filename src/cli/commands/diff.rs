@@ -21,7 +21,7 @@ use crate::cli::output::json::{Clock, Listing, SnapshotBody};
 use crate::cli::output::units::{bytes, count};
 use crate::cli::output::wording::absolute_or_relative;
 
-/// Shows what changed between two snapshots of one source: + added, - removed, M other content,
+/// Show what changed between two snapshots of one source: + added, - removed, M other content,
 /// m other metadata only. Ends with 0 whether anything changed or not.
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {

@@ -1,6 +1,9 @@
 //! `larder init`: makes a repository.
 
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use clap::Args;
 use larder::ops::open::init_local;
@@ -9,13 +12,14 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Result;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
-use crate::cli::output::json::{Document, Path};
+use crate::cli::output::json::{self, Document};
 use crate::cli::output::{times, wording};
+use crate::cli::shell;
 
-/// Makes the repository that --repo names, in a directory that is missing or empty. It is written last
-/// of all: an interrupted init is made good by another one.
+/// Make a repository in the directory that --repo names, missing or empty; without --repo, in the default
+/// place, as the first backup does by itself.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {}
 
@@ -27,7 +31,7 @@ struct InitBody {
 #[derive(Serialize)]
 struct RepositoryBody {
     #[serde(flatten)]
-    path: Path,
+    path: json::Path,
     id: String,
     created: String,
     zone: String,
@@ -41,7 +45,7 @@ pub(crate) fn run(_: &InitArgs, context: &Context) -> Result<Exit> {
         let clock = context.clock();
         let body = InitBody {
             repository: RepositoryBody {
-                path: Path::of(place.as_os_str().as_bytes()),
+                path: json::Path::of(place.as_os_str().as_bytes()),
                 id: repository.id().to_string(),
                 created: times::rfc3339(repository.config().created_ns, clock.zone),
                 zone: clock.name.to_owned(),
@@ -59,10 +63,34 @@ pub(crate) fn run(_: &InitArgs, context: &Context) -> Result<Exit> {
 
 /// Makes the repository that is meant, and says what its storage cannot promise.
 pub(crate) fn make(context: &Context) -> Result<Repository> {
-    let place = &context.place()?.value;
+    let given = context.place()?;
+    let place = &given.value;
+    let above = std::path::absolute(place).ok().and_then(|it| it.parent().map(Path::to_owned));
+    if let Some(above) = above.filter(|above| !above.exists()) {
+        // A mistyped path must not become a repository; the default one is never mistyped.
+        if !given.is_default {
+            let what = format!("{} does not exist", above.display());
+            let hint = format!("mkdir -p {}", shell::word(&above.to_string_lossy()));
+            return Err(Failure::failed(what).with_hint(hint));
+        }
+        make_durably(&above)
+            .map_err(|error| Failure::io(format!("making {}", above.display()), &error))?;
+    }
     let repository = init_local(place, InitOptions::default(), &context.host)?;
     for refusal in repository.backend().refusals() {
         context.console.storage(wording::refusal(refusal));
     }
     Ok(repository)
+}
+
+/// Makes a directory and those above it; each is there after a power loss.
+fn make_durably(directory: &Path) -> io::Result<()> {
+    let Some(above) = directory.parent() else { return Ok(()) };
+    if !above.exists() {
+        make_durably(above)?;
+    }
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|()| File::open(above)?.sync_all()),
+    }
 }

@@ -19,7 +19,7 @@ use crate::cli::output::entries::{EntryBody, long};
 use crate::cli::output::json::{Listing, SnapshotBody};
 use crate::cli::output::wording::absolute_or_relative;
 
-/// Lists what lies in a directory of a snapshot. Names come as they are into a pipe; on a terminal, control
+/// List what lies in a directory of a snapshot. Names come as they are into a pipe; on a terminal, control
 /// characters are spelt out.
 #[derive(Debug, Args)]
 pub(crate) struct LsArgs {

@@ -28,7 +28,7 @@ use crate::cli::output::units::{bytes, duration, many};
 /// So many remarks of a kind are named; more are counted.
 const NAMED_REMARKS: usize = 20;
 
-/// Gets files back as they were: content, modes, owners, times, attributes, links. Every byte is proved
+/// Get files back as they were: content, modes, owners, times, attributes, links. Every byte is proved
 /// before it is written; nothing is overwritten: what is in the way of a PATH moves aside with --overwrite.
 #[derive(Debug, Args)]
 #[command(

@@ -9,7 +9,7 @@ use larder_sample::writer::{Pace, run_until_stdin_closes};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 
-/// Works on a sample directory until standard input is closed; says `ready`, and at the end what it did.
+/// Work on a sample directory until standard input is closed; say `ready`, and at the end what was done.
 #[derive(Debug, Args)]
 pub(crate) struct SampleWriterArgs {
     /// The sample's directory

@@ -16,7 +16,7 @@ use crate::cli::output::table::{self, Column};
 use crate::cli::output::units::{bytes, count};
 use crate::cli::output::{times, wording};
 
-/// Lists the snapshots of each source, newest first. Nights on which nothing changed are folded into the
+/// List the snapshots of each source, newest first. Nights on which nothing changed are folded into the
 /// newest of them; -v shows each. What is missing or damaged is said (exit 20).
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotsArgs {

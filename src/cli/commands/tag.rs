@@ -12,7 +12,7 @@ use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::json::{Document, SnapshotBody};
 
-/// Gives tags to a snapshot (+TAG) or takes them away (-TAG). `tag:NAME` then means the newest snapshot
+/// Give tags to a snapshot (+TAG) or take them away (-TAG). `tag:NAME` then means the newest snapshot
 /// with that tag.
 #[derive(Debug, Args)]
 pub(crate) struct TagArgs {

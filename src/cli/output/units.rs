@@ -46,9 +46,12 @@ pub(crate) fn many(number: u64, one: &str) -> String {
     format!("{} {one}{plural}", count(number))
 }
 
-/// A duration: `0.4 s`, `12 s`, `3 min 4 s`, `1 h 12 min`.
+/// A duration: `6 ms`, `0.4 s`, `12 s`, `3 min 4 s`, `1 h 12 min`.
 pub(crate) fn duration(time: Duration) -> String {
     let secs = time.as_secs();
+    if time < Duration::from_millis(100) {
+        return format!("{} ms", time.as_millis());
+    }
     if time < Duration::from_millis(9_950) {
         let tenths = (time.as_millis() + 50) / 100;
         return format!("{}.{} s", tenths / 10, tenths % 10);
@@ -123,7 +126,9 @@ mod tests {
     #[test]
     fn durations_grow_coarser() {
         for (ms, text) in [
-            (0, "0.0 s"),
+            (0, "0 ms"),
+            (99, "99 ms"),
+            (100, "0.1 s"),
             (449, "0.4 s"),
             (9_949, "9.9 s"),
             (9_950, "9 s"),

@@ -31,7 +31,7 @@ mod spool;
 use plan::Job;
 use spool::Spool;
 
-/// Takes a snapshot of one or more directories as one source; without PATH, of every source of the
+/// Take a snapshot of one or more directories as one source; without PATH, of every source of the
 /// configuration. Databases are captured through SQLite while their application works on.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 saved; 3 saved, but not clean (what is not is listed); \
@@ -82,7 +82,8 @@ pub(crate) struct BackupArgs {
 pub(crate) fn run(args: &BackupArgs, context: &Context) -> Result<Exit> {
     let jobs = plan::jobs(args, context)?;
     let time_ns = plan::time(args, context)?;
-    let repository = open_or_make(args, context)?;
+    let repository = open_or_make(args, &jobs, context)?;
+    context.note_repository()?;
     if let Some(remark) = &context.settings.zone.remark {
         context.console.note(remark.as_str());
     }
@@ -105,7 +106,7 @@ pub(crate) fn run(args: &BackupArgs, context: &Context) -> Result<Exit> {
 }
 
 /// Only the default repository is made without being asked: a named one that is not there may be a volume that is not mounted.
-fn open_or_make(args: &BackupArgs, context: &Context) -> Result<Repository> {
+fn open_or_make(args: &BackupArgs, jobs: &[Job], context: &Context) -> Result<Repository> {
     let place = context.place()?;
     match open_local(&place.value) {
         Ok(repository) => Ok(repository),
@@ -114,6 +115,7 @@ fn open_or_make(args: &BackupArgs, context: &Context) -> Result<Repository> {
                 context.console.note("there is no repository yet; the first backup makes one");
                 return imagined(context);
             }
+            plan::refuse_missing(jobs)?;
             let repository = init::make(context)?;
             context.console.note(format!("made a repository in {}", place.value.display()));
             Ok(repository)

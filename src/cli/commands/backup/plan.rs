@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use larder::error::Error;
+use larder::snapshot::source::error::SourceError;
 use larder::snapshot::source::exclude::patterns_in;
 
 use super::BackupArgs;
@@ -55,6 +57,24 @@ pub(super) fn jobs(args: &BackupArgs, context: &Context) -> Result<Vec<Job>> {
         return Err(Failure::usage(what).with_hint(context.command("backup DIR")));
     }
     Ok(chosen.into_iter().map(of_config).collect())
+}
+
+/// A typing error must not leave a repository behind: before one is made, something to save must be there.
+pub(super) fn refuse_missing(jobs: &[Job]) -> Result<()> {
+    let mut failure = None;
+    for root in jobs.iter().flat_map(|job| &job.roots) {
+        match fs::metadata(root) {
+            Ok(metadata) if metadata.is_dir() => return Ok(()),
+            Ok(_) => {
+                let path = root.to_owned();
+                failure = Some(Error::from(SourceError::NotADirectory { path }));
+            }
+            Err(source) => {
+                failure = Some(Error::from(SourceError::Root { path: root.to_owned(), source }));
+            }
+        }
+    }
+    failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn by_name<'s>(

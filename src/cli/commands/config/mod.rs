@@ -15,7 +15,7 @@ mod check;
 mod example;
 mod show;
 
-/// Shows every value that counts and who gave it, checks a configuration, or prints an example.
+/// Show every value that counts and who gave it, check a configuration, or print an example
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
