@@ -116,7 +116,8 @@ impl Host for BenchHost {
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
-        let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), self.now_ns());
+        let random =
+            std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), self.now_ns());
         blake3::Hasher::new().update(&random.to_le_bytes()).finalize_xof().fill(buffer);
     }
 
