@@ -107,7 +107,8 @@ impl Context {
             }
             Failure::Library(error) => {
                 let hint = hints::for_error(error, self);
-                self.console.failure(exit, &in_full(error), hint.as_deref());
+                let text = self.console.brief(&in_full(error));
+                self.console.failure(exit, &text, hint.as_deref());
             }
         }
         exit

@@ -1,13 +1,14 @@
 //! Finding the snapshot that the command line means.
 
 use larder::ops::catalog::Catalog;
-use larder::repo::error::Damage;
+use larder::repo::read::Reader;
 use larder::repo::snapshots::Snapshot;
 
 use crate::cli::args::OfSource;
 use crate::cli::context::Context;
+use crate::cli::exit::Exit;
 use crate::cli::failure::Result;
-use crate::cli::output::times;
+use crate::cli::output::{times, wording};
 
 impl Context {
     /// The snapshot that a reference means.
@@ -27,13 +28,21 @@ impl Context {
         format!("{} ({time})", snapshot.id.short())
     }
 
-    /// Says what reading has worked around. The bytes that were given are proved all the same.
-    pub(crate) fn note_damage(&self, damage: &[Damage]) {
-        for damage in damage {
-            self.console.damage(&damage.to_string());
+    /// Says what is damaged or missing in a repository out of which something was read all the same. What was given is proved; but
+    /// `latest` may be another one than it would have been.
+    pub(crate) fn note_damage(&self, catalog: &Catalog<'_>, reader: &Reader<'_>) -> Exit {
+        let mut damage: Vec<String> = catalog
+            .damage()
+            .iter()
+            .chain(&reader.take_damage())
+            .map(|damage| self.console.brief(&damage.to_string()))
+            .collect();
+        damage.extend(catalog.missing().iter().map(|it| wording::missing(it.id, &it.source)));
+        if damage.is_empty() {
+            return Exit::Ok;
         }
-        if !damage.is_empty() {
-            self.console.hint(&self.command("check --read-data"));
-        }
+        damage.iter().for_each(|damage| self.console.damage(damage));
+        self.console.hint(&self.command("check --read-data"));
+        Exit::Incomplete
     }
 }

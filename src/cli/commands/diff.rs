@@ -53,8 +53,7 @@ pub(crate) fn run(args: &DiffArgs, context: &Context) -> Result<Exit> {
         Form::Text => pair.page(context)?,
         _ => pair.document(context.clock())?,
     }
-    context.note_damage(&reader.take_damage());
-    Ok(Exit::Ok)
+    Ok(context.note_damage(&catalog, &reader))
 }
 
 struct Pair<'a> {

@@ -61,8 +61,7 @@ pub(crate) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
     let done = done.map_err(Failure::from);
     listed.end(done.as_ref().err().map(Failure::exit))?;
     done?;
-    context.note_damage(&reader.take_damage());
-    Ok(Exit::Ok)
+    Ok(context.note_damage(&catalog, &reader))
 }
 
 /// Takes the entries as they come.

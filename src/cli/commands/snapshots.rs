@@ -88,7 +88,9 @@ fn faults(context: &Context, catalog: &Catalog<'_>) -> Exit {
         for missing in &missing {
             context.console.damage(&wording::missing(missing.id, &missing.source));
         }
-        damage.iter().for_each(|damage| context.console.damage(&damage.to_string()));
+        for damage in &damage {
+            context.console.damage(&context.console.brief(&damage.to_string()));
+        }
         context.console.hint(&context.command("check"));
     }
     Exit::Damage

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::args::{Colors, Globals};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
-use crate::cli::output::escape::{printable, tame};
+use crate::cli::output::escape::{printable, shorten_ids, tame};
 use crate::cli::output::json::{ErrorBody, Line, Path, WarningBody, WarningKind};
 
 /// What standard output carries.
@@ -93,6 +93,11 @@ impl Console {
     /// A name for standard output: as it is into a pipe, without surprises on a terminal.
     pub(crate) fn name(&self, bytes: &[u8]) -> Vec<u8> {
         if self.output_is_terminal { printable(bytes).as_bytes().to_vec() } else { bytes.to_vec() }
+    }
+
+    /// The text with shortened ids, for people who do not want to hear more. JSON has them in full.
+    pub(crate) fn brief(&self, text: &str) -> String {
+        if self.form == Form::Text && !self.verbose { shorten_ids(text) } else { text.to_owned() }
     }
 
     /// A line of text on standard output.

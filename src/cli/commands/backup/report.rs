@@ -108,6 +108,7 @@ impl Report<'_> {
             self.context.console.warning(WarningKind::Finding, &warning);
         }
         for damage in &self.report.damage {
+            let damage = self.context.console.brief(&damage.to_string());
             self.context.console.damage(&format!("{damage}; worked around"));
         }
     }
@@ -182,7 +183,11 @@ impl Report<'_> {
     }
 
     fn stored_line(&self) -> String {
-        format!("  {:<11} {}", "stored", stored(self.record().counts))
+        format!(
+            "  {:<11} {}",
+            "stored",
+            stored(self.record().counts, self.record().parent.is_none())
+        )
     }
 
     fn last_line(&self) -> String {
@@ -216,16 +221,22 @@ fn changes(counts: Counts) -> String {
         .filter(|(number, _)| *number > 0)
         .map(|(number, what)| format!("{} {what}", count(*number)))
         .collect();
-    if said.is_empty() { "unchanged".to_owned() } else { said.join(", ") }
+    match (said.is_empty(), counts.files) {
+        (true, 0) => "there are none".to_owned(),
+        (true, _) => "unchanged".to_owned(),
+        (false, _) => said.join(", "),
+    }
 }
 
-fn stored(counts: Counts) -> String {
+fn stored(counts: Counts, first: bool) -> String {
     let (new, all) = (bytes(counts.new_stored_bytes), bytes(counts.bytes));
     if counts.new_stored_bytes == 0 {
         return format!("nothing new; all {all} were already here");
     }
-    // The new plaintext counts the manifest too, so a first backup may add a little more than its files hold.
-    if counts.new_plain_bytes >= counts.bytes {
+    // What is less in a first backup is not "already here" (equal files are stored once, and all are compressed), unless a run
+    // that was cut off has stored most of it.
+    let mostly_new = counts.new_plain_bytes > counts.bytes / 2;
+    if (first && mostly_new) || counts.new_plain_bytes >= counts.bytes {
         return format!("{new} for {all}");
     }
     format!("{new} new of {all}; the rest was already here")
@@ -239,7 +250,8 @@ mod tests {
     fn what_changed_is_said_without_zeros() {
         let counts = Counts { new_files: 3, removed_files: 1_000, ..Counts::default() };
         assert_eq!(changes(counts), "3 new, 1,000 removed");
-        assert_eq!(changes(Counts::default()), "unchanged");
+        assert_eq!(changes(Counts { files: 1, ..Counts::default() }), "unchanged");
+        assert_eq!(changes(Counts::default()), "there are none");
     }
 
     #[test]
@@ -250,11 +262,11 @@ mod tests {
             new_stored_bytes,
             ..Counts::default()
         };
-        assert_eq!(stored(counts(0, 0)), "nothing new; all 998 MB were already here");
+        assert_eq!(stored(counts(0, 0), false), "nothing new; all 998 MB were already here");
         assert_eq!(
-            stored(counts(4_000_000, 1_900_000)),
+            stored(counts(4_000_000, 1_900_000), false),
             "1.9 MB new of 998 MB; the rest was already here"
         );
-        assert_eq!(stored(counts(998_000_001, 612_000_000)), "612 MB for 998 MB");
+        assert_eq!(stored(counts(800_000_000, 612_000_000), true), "612 MB for 998 MB");
     }
 }
