@@ -76,7 +76,7 @@ impl Context {
 
     /// In which zone times are written.
     pub(crate) fn clock(&self) -> Clock<'_> {
-        Clock { zone: &self.settings.zone.zone, name: &self.settings.zone.name }
+        Clock { zone: &self.settings.zone.rules, name: &self.settings.zone.name }
     }
 
     /// A command line for this repository and configuration.

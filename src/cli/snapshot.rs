@@ -18,13 +18,13 @@ impl Context {
         reference: &str,
         of: &OfSource,
     ) -> Result<&'c Snapshot> {
-        let zone = &self.settings.zone.zone;
+        let zone = &self.settings.zone.rules;
         Ok(catalog.select(reference, of.source.as_deref(), zone)?)
     }
 
     /// A snapshot in a sentence: `7f3a91c2 (Sun 22 Nov 2026 03:00 +01:00)`.
     pub(crate) fn describe(&self, snapshot: &Snapshot) -> String {
-        let time = times::long(snapshot.record.time_ns, &self.settings.zone.zone);
+        let time = times::long(snapshot.record.time_ns, &self.settings.zone.rules);
         format!("{} ({time})", snapshot.id.short())
     }
 
@@ -41,7 +41,9 @@ impl Context {
         if damage.is_empty() {
             return Exit::Ok;
         }
-        damage.iter().for_each(|damage| self.console.damage(damage));
+        for damage in &damage {
+            self.console.damage(damage);
+        }
         self.console.hint(&self.command("check --read-data"));
         Exit::Incomplete
     }

@@ -83,7 +83,7 @@ impl<W: Write> Listed for Lines<'_, W> {
     fn entry(&mut self, entry: &Entry) -> larder::error::Result<()> {
         let mut line = Vec::new();
         if self.args.long {
-            line.extend(long(entry, &self.context.settings.zone.zone).into_bytes());
+            line.extend(long(entry, &self.context.settings.zone.rules).into_bytes());
         }
         line.extend(self.context.console.name(&self.name(entry)));
         if let EntryKind::Symlink { target } = &entry.kind
@@ -132,7 +132,7 @@ impl<'a, W: Write> Json<'a, W> {
 
 impl<W: Write> Listed for Json<'_, W> {
     fn entry(&mut self, entry: &Entry) -> larder::error::Result<()> {
-        let body = EntryBody::of(entry, &self.context.settings.zone.zone);
+        let body = EntryBody::of(entry, &self.context.settings.zone.rules);
         self.listing.item(&body).map_err(|failure| match failure {
             Failure::OutputClosed => writing(io::ErrorKind::BrokenPipe.into()),
             _ => writing(io::Error::other("standard output")),

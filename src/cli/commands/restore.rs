@@ -74,7 +74,7 @@ pub(crate) fn run(args: &RestoreArgs, context: &Context) -> Result<Exit> {
 }
 
 fn request(args: &RestoreArgs, context: &Context) -> RestoreRequest {
-    let now = times::civil(context.host.now_ns(), &context.settings.zone.zone);
+    let now = times::civil(context.host.now_ns(), &context.settings.zone.rules);
     RestoreRequest {
         paths: args.paths.clone(),
         target: args.target.clone(),

@@ -32,9 +32,10 @@ pub(crate) fn shorten_ids(text: &str) -> String {
     text.split_inclusive(between)
         .map(|part| {
             let word = part.trim_end_matches(between);
-            match is_id(word) {
-                true => format!("{}{}", &word[..8], &part[word.len()..]),
-                false => part.to_owned(),
+            if is_id(word) {
+                format!("{}{}", &word[..8], &part[word.len()..])
+            } else {
+                part.to_owned()
             }
         })
         .collect()

@@ -141,7 +141,7 @@ fn patterns_of(file: &Path) -> Result<Vec<String>> {
 /// The time that the snapshots stand for.
 pub(super) fn time(args: &BackupArgs, context: &Context) -> Result<Option<i64>> {
     let Some(text) = &args.time else { return Ok(None) };
-    match times::parse(text, &context.settings.zone.zone) {
+    match times::parse(text, &context.settings.zone.rules) {
         Ok(time_ns) => Ok(Some(time_ns)),
         Err(why) => Err(Failure::usage(format!("{text:?} is not a time: {why}"))),
     }
