@@ -8,6 +8,7 @@ mod conformance;
 mod crash_disk;
 mod manifests;
 mod nobody;
+mod product;
 mod real_disk;
 mod restore;
 mod round_trip;

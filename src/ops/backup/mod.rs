@@ -17,7 +17,7 @@ use crate::repo::backend::Refusal;
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::{Damage, RepoError};
 use crate::repo::facts::Facts;
-use crate::repo::missing::next_sequence;
+use crate::repo::missing::{names_for_next, next_sequence};
 use crate::repo::read::Reader;
 use crate::repo::repository::Repository;
 use crate::repo::session::{Added, Session, SessionOptions};
@@ -245,9 +245,7 @@ impl Run<'_> {
             tags: self.options.tags.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
             findings: self.findings(archived),
             findings_total: archived.findings.len() as u64,
-            siblings: Siblings {
-                present: listing.of_source(source).map(|snapshot| snapshot.id).collect(),
-            },
+            siblings: Siblings { present: names_for_next(listing, facts, source) },
             extensions: Vec::new(),
         }
     }

@@ -19,11 +19,12 @@ use crate::id::{BlobId, BlobType, Check, SessionId};
 use crate::repo::backend::{BackendError, Stage};
 use crate::repo::blobs::{BlobWrite, NewBlob, Put};
 use crate::repo::compress::compress;
+use crate::repo::disk::DiskError;
 use crate::repo::error::{RepoError, Result};
 use crate::repo::facts::Facts;
 use crate::repo::layout;
 use crate::repo::locks::{Held, share_repository_for_source};
-use crate::repo::pack::write::{OpenPack, Payload, TARGET_BYTES, Writer};
+use crate::repo::pack::write::{OpenPack, Payload, Writer};
 use crate::repo::repository::Repository;
 use crate::repo::space::MinFree;
 
@@ -32,7 +33,7 @@ mod growth;
 mod known;
 mod sweep;
 
-use growth::Growth;
+use growth::{Failure, Growth};
 use known::Known;
 
 pub use commit::Committed;
@@ -42,6 +43,15 @@ const BARRIER_BYTES: u64 = 1 << 30;
 
 /// ... or so much time, so that an interrupted first backup is found and reused.
 const BARRIER_NS: i64 = 60_000_000_000;
+
+/// Room on the disk is asked for in steps of so many bytes.
+const ROOM_STEP_BYTES: u64 = 8 << 20;
+
+/// What a blob costs beside its payload: its lines in trailer and segment.
+const BLOB_OVERHEAD_BYTES: u64 = 192;
+
+/// What a pack costs beside its blobs: header, footer, and the pages of a segment that are not full.
+const PACK_OVERHEAD_BYTES: u64 = 64 << 10;
 
 /// What a session added to its repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -129,18 +139,32 @@ impl<'r> Session<'r> {
         growth: &mut Growth,
         step: impl FnOnce(&Self, &mut Growth) -> Result<T>,
     ) -> Result<T> {
-        if growth.failed {
-            return Err(BackendError::Poisoned.into());
+        match growth.failure {
+            None => {}
+            Some(Failure::DiskFull) => return Err(self.still_full()),
+            Some(Failure::Other) => return Err(BackendError::Poisoned.into()),
         }
         let result = step(self, growth);
-        growth.failed =
-            matches!(&result, Err(error) if !matches!(error, RepoError::NoSpace { .. }));
+        growth.failure = match &result {
+            Ok(_) | Err(RepoError::NoSpace { .. }) => None,
+            Err(error) if error.is_no_space() => Some(Failure::DiskFull),
+            Err(_) => Some(Failure::Other),
+        };
         result
+    }
+
+    /// What other threads hear after one of them met a full disk: whichever error comes first, it says why.
+    fn still_full(&self) -> RepoError {
+        let full = std::io::ErrorKind::StorageFull.into();
+        BackendError::Disk(DiskError::new("go on writing", self.id.to_string(), full)).into()
     }
 
     /// Appends an encoded blob to the open pack of its class.
     fn append(&self, growth: &mut Growth, class: PackClass, payload: &Payload<'_>) -> Result<()> {
-        if !growth.has_open(class) {
+        let begins = !growth.has_open(class);
+        let pack_bytes = if begins { PACK_OVERHEAD_BYTES } else { 0 };
+        self.make_room(growth, payload.stored.len() as u64 + BLOB_OVERHEAD_BYTES + pack_bytes)?;
+        if begins {
             let pack = self.begin_pack(growth, class)?;
             growth.open(class, pack);
         }
@@ -153,8 +177,19 @@ impl<'r> Session<'r> {
         Ok(())
     }
 
+    /// Asks before writing whether the reserve stays free, trailers and segment of all that was written included.
+    fn make_room(&self, growth: &mut Growth, bytes: u64) -> Result<()> {
+        if growth.room_bytes < bytes {
+            let step = bytes.max(ROOM_STEP_BYTES);
+            let unwritten = growth.promised_bytes();
+            self.min_free.allow_on(self.repository.backend(), step.saturating_add(unwritten))?;
+            growth.room_bytes = step;
+        }
+        growth.room_bytes -= bytes;
+        Ok(())
+    }
+
     fn begin_pack(&self, growth: &mut Growth, class: PackClass) -> Result<OpenPack> {
-        self.min_free.allow_on(self.repository.backend(), TARGET_BYTES)?;
         self.announce(growth)?;
         let mut salt = [0; 32];
         self.host.fill_random(&mut salt);
