@@ -47,8 +47,9 @@ impl Application {
     pub(super) fn stop(mut self) -> Result<Work> {
         drop(self.child.stdin.take());
         let line = self.next_line()?;
-        let report: WriterReport =
-            line.parse().map_err(|error| Failure::failed(format!("the demo's application: {error}")))?;
+        let report: WriterReport = line
+            .parse()
+            .map_err(|error| Failure::failed(format!("the demo's application: {error}")))?;
         Ok(Work {
             commits: report.commits,
             commits_per_second: report.commits_per_second(),

@@ -57,7 +57,8 @@ impl Week {
 
     fn time_ns(&self, day: u32) -> Result<i64> {
         let civil = self.date(day)?.at(HOUR, 0, 0, 0);
-        let time = civil.to_zoned_datetime(self.zone.clone()).map_err(|error| no_calendar(&error))?;
+        let time =
+            civil.to_zoned_datetime(self.zone.clone()).map_err(|error| no_calendar(&error))?;
         i64::try_from(time.timestamp().as_nanosecond()).map_err(|error| no_calendar(&error))
     }
 }
@@ -103,7 +104,9 @@ mod tests {
 
     #[test]
     fn the_week_is_the_last_that_is_over() {
-        for (day, saturday) in [(0, "2026-11-14"), (1, "2026-11-21"), (7, "2026-11-21"), (8, "2026-11-28")] {
+        for (day, saturday) in
+            [(0, "2026-11-14"), (1, "2026-11-21"), (7, "2026-11-21"), (8, "2026-11-28")]
+        {
             let week = Week::before(&At(SUNDAY_NS + day * DAY_NS), &TimeZone::UTC).unwrap();
             assert_eq!(week.saturday().unwrap(), saturday);
             assert_eq!(week.nights().count(), 7);

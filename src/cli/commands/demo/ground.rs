@@ -22,13 +22,11 @@ pub(super) struct Ground {
 impl Ground {
     /// The named directory, which must be missing or empty, or else a temporary one.
     pub(super) fn choose(named: Option<&Path>) -> Result<Self> {
-        let (root, temporary) = match named {
-            Some(path) => (empty(path)?, None),
-            None => {
-                let made = tempfile::Builder::new().prefix("larder-demo-").tempdir();
-                let made = made.map_err(|error| Failure::io("making a temporary directory", &error))?;
-                (made.path().to_owned(), Some(made))
-            }
+        let (root, temporary) = if let Some(path) = named {
+            (empty(path)?, None)
+        } else {
+            let made = temporary()?;
+            (made.path().to_owned(), Some(made))
         };
         let root = fs::canonicalize(&root)
             .map_err(|error| Failure::io(format!("opening {}", root.display()), &error))?;
@@ -97,6 +95,11 @@ impl Ground {
             landmark: format!("{ATTACHMENTS}/{}", made.landmark),
         })
     }
+}
+
+fn temporary() -> Result<TempDir> {
+    let made = tempfile::Builder::new().prefix("larder-demo-").tempdir();
+    made.map_err(|error| Failure::io("making a temporary directory", &error))
 }
 
 fn empty(path: &Path) -> Result<PathBuf> {

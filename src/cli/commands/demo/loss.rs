@@ -31,8 +31,7 @@ pub(super) fn lose_and_get_back(scene: &Scene<'_>, week: &Week, made: &Made) -> 
     let repository = scene.open_again()?;
     let catalog = Catalog::open(&repository)?;
     let snapshot = scene.select(&catalog, &asked)?;
-    let back =
-        scene.bring_back((&catalog.reader()?, snapshot), file, &scene.ground.back())?;
+    let back = scene.bring_back((&catalog.reader()?, snapshot), file, &scene.ground.back())?;
     let took_ms = millis(began.elapsed());
     Ok(Loss {
         file: LANDMARK.to_owned(),

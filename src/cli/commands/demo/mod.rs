@@ -56,7 +56,8 @@ pub(crate) fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
     context.signals.watch()?;
     let ground = Ground::choose(args.dir.as_deref())?;
     let watch = Watch::new(context);
-    let story = play(args, context, &ground, &watch).map_err(|failure| cut_off(failure, &ground))?;
+    let story =
+        play(args, context, &ground, &watch).map_err(|failure| cut_off(failure, &ground))?;
     watch.finish();
     if context.console.form() != Form::Text {
         context.console.document(&Document::new(&story))?;
@@ -67,10 +68,10 @@ pub(crate) fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
             context.console.line(&line)?;
         }
     }
-    match story.wrong.is_empty() {
-        true => Ok(Exit::Ok),
-        false => Err(Failure::failed(format!("the demo did not hold: {}", story.wrong.join("; ")))),
+    if story.wrong.is_empty() {
+        return Ok(Exit::Ok);
     }
+    Err(Failure::failed(format!("the demo did not hold: {}", story.wrong.join("; "))))
 }
 
 /// An interrupted demo is not taken up again, whatever is said of other commands.
@@ -79,9 +80,10 @@ fn cut_off(failure: Failure, ground: &Ground) -> Failure {
     if !matches!(exit, Exit::Interrupted(_)) {
         return failure;
     }
-    let message = match ground.is_kept() {
-        true => format!("interrupted; {} has what was made so far", ground.root().display()),
-        false => "interrupted; nothing is kept".to_owned(),
+    let message = if ground.is_kept() {
+        format!("interrupted; {} has what was made so far", ground.root().display())
+    } else {
+        "interrupted; nothing is kept".to_owned()
     };
     Failure::Own { exit, message, hint: None }
 }
@@ -109,8 +111,7 @@ fn play(args: &DemoArgs, context: &Context, ground: &Ground, watch: &Watch<'_>) 
     for line in page::proof(&proof).into_iter().chain([page::comparison(&comparison)]) {
         watch.line(&line)?;
     }
-    let mut story =
-        Story { made, application, nights, loss, proof, comparison, wrong: Vec::new() };
+    let mut story = Story { made, application, nights, loss, proof, comparison, wrong: Vec::new() };
     story.wrong = verdict::faults(&story);
     Ok(story)
 }

@@ -50,8 +50,7 @@ fn state_of_the_database(record: &SnapshotRecord) -> &'static str {
 }
 
 fn findings(record: &SnapshotRecord) -> Vec<String> {
-    let text = |subject: &[u8], message: &str| {
-        format!("{}: {message}", String::from_utf8_lossy(subject))
-    };
+    let text =
+        |subject: &[u8], message: &str| format!("{}: {message}", String::from_utf8_lossy(subject));
     record.findings.iter().map(|finding| text(&finding.subject, &finding.message)).collect()
 }

@@ -132,11 +132,8 @@ mod tests {
                 torn: (number % 2 == 0).then(|| "malformed".to_owned()),
             },
         };
-        let database = |day: &&str| DatabaseProof {
-            day: (*day).to_owned(),
-            commit: Some(7),
-            fault: None,
-        };
+        let database =
+            |day: &&str| DatabaseProof { day: (*day).to_owned(), commit: Some(7), fault: None };
         Story {
             made: Made {
                 database_bytes: 4_612_096,
@@ -209,9 +206,12 @@ mod tests {
         it.nights[1].findings.push("a.pdf: changed while it was read".to_owned());
         it.proof.databases[0].fault = Some("mixed".to_owned());
         it.proof.rows_without_file = 2;
-        let none = Comparison { tars: 0, tar_skipped: Some("no `tar`".to_owned()), ..it.comparison };
+        let none =
+            Comparison { tars: 0, tar_skipped: Some("no `tar`".to_owned()), ..it.comparison };
         assert!(loss(&it.loss)[1].contains("NOT the bytes"));
-        assert!(week(&it.nights, &it.application)[2].ends_with("Tue: a.pdf: changed while it was read"));
+        assert!(
+            week(&it.nights, &it.application)[2].ends_with("Tue: a.pdf: changed while it was read")
+        );
         assert!(proof(&it.proof)[0].contains("6 of 7 databases"));
         assert!(proof(&it.proof)[1].contains("was saved: 2 "));
         assert!(comparison(&none).contains("skipped, no `tar`"));

@@ -37,9 +37,12 @@ pub(super) struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// Makes the repository.
-    pub(super) fn set(context: &'a Context, ground: &'a Ground, watch: &'a Watch<'a>) -> Result<Self> {
-        let repository =
-            init_local(&ground.repository(), InitOptions::default(), &context.host)?;
+    pub(super) fn set(
+        context: &'a Context,
+        ground: &'a Ground,
+        watch: &'a Watch<'a>,
+    ) -> Result<Self> {
+        let repository = init_local(&ground.repository(), InitOptions::default(), &context.host)?;
         Ok(Self { context, ground, watch, repository })
     }
 
@@ -79,7 +82,11 @@ impl<'a> Scene<'a> {
     }
 
     /// The snapshot that a reference means.
-    pub(super) fn select<'c>(&self, catalog: &'c Catalog<'_>, reference: &str) -> Result<&'c Snapshot> {
+    pub(super) fn select<'c>(
+        &self,
+        catalog: &'c Catalog<'_>,
+        reference: &str,
+    ) -> Result<&'c Snapshot> {
         Ok(catalog.select(reference, None, &self.context.settings.zone.zone)?)
     }
 

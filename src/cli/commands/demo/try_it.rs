@@ -10,7 +10,12 @@ pub(super) fn lines(ground: &Ground, story: &Story) -> Vec<String> {
     let root = ground.root().to_string_lossy().into_owned();
     let mut lines = vec![
         String::new(),
-        line("kept", &format!("{root}: partshub/ is the application's, repo/ larder's, tar/ the nightly archives")),
+        line(
+            "kept",
+            &format!(
+                "{root}: partshub/ is the application's, repo/ larder's, tar/ the nightly archives"
+            ),
+        ),
     ];
     for (number, command) in commands(&root, story).iter().enumerate() {
         lines.push(line(if number == 0 { "try" } else { "" }, command));

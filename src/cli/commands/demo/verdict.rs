@@ -83,16 +83,22 @@ mod tests {
         assert_eq!(faults(&story), [""; 0]);
     }
 
+    /// Something that breaks a week.
+    type Breaking = fn(&mut Story);
+
     #[test]
     fn whatever_does_not_hold_is_a_fault() {
-        let broken: [(fn(&mut Story), &str); 10] = [
+        let broken: [(Breaking, &str); 10] = [
             (|story| story.application.errors = 1, "met 1 errors"),
             (|story| story.application.commits_per_second = 99, "99 commits a second"),
             (|story| drop(story.nights.pop()), "6 nights"),
             (|story| story.nights[2].database = "crash-image", "Wed's database is crash-image"),
             (|story| story.loss.same_bytes = false, "other bytes"),
             (|story| drop(story.proof.databases.pop()), "not every night"),
-            (|story| story.proof.databases[4].fault = Some("mixed".into()), "Fri's database is torn: mixed"),
+            (
+                |story| story.proof.databases[4].fault = Some("mixed".into()),
+                "Fri's database is torn: mixed",
+            ),
             (|story| story.proof.sound_blobs -= 1, "339 of 340 blobs"),
             (|story| (story.proof.blobs, story.proof.sound_blobs) = (0, 0), "0 of 0 blobs"),
             (|story| story.proof.damage.push("packs/ab is missing".into()), "damage: packs/ab"),
