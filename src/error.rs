@@ -113,8 +113,9 @@ impl Error {
             Self::Repo(error) | Self::Snapshot(SnapshotError::Repo(error)) => repo_kind(error),
             Self::Capture(error) if error.is_no_space() => ErrorKind::NoSpace,
             Self::Restore(error) if error.is_no_space() => ErrorKind::NoSpace,
-            Self::Usage { .. } | Self::OtherRoots { .. } => ErrorKind::Usage,
-            Self::Source(SourceError::Pattern { .. }) => ErrorKind::Usage,
+            Self::Usage { .. }
+            | Self::OtherRoots { .. }
+            | Self::Source(SourceError::Pattern { .. }) => ErrorKind::Usage,
             Self::Io { source, .. } if is_full(source) => ErrorKind::NoSpace,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Select(error) if is_vague(error) => ErrorKind::Usage,

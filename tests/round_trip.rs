@@ -42,7 +42,7 @@ impl Capture for Helper<'_> {
             helper: &self.command,
             spool_dir: &self.spool_dir,
             wait: Duration::from_secs(10),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
             min_free_bytes: 0,
             now_ns: &now_ns,
             observer: &Unobserved,

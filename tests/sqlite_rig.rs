@@ -288,9 +288,15 @@ fn write_until_told(connection: &Connection) {
         ))
         .unwrap();
     say("ready");
-    let told = std::thread::spawn(wait_until_told);
+    std::thread::scope(|scope| {
+        let told = scope.spawn(wait_until_told);
+        transact_while(connection, || !told.is_finished());
+    });
+}
+
+fn transact_while(connection: &Connection, go_on: impl Fn() -> bool) {
     let (started, mut commits, mut errors) = (Instant::now(), 0, 0);
-    while !told.is_finished() {
+    while go_on() {
         match transact(connection, commits + 1) {
             Ok(()) => commits += 1,
             Err(error) => {

@@ -65,7 +65,7 @@ pub fn restore(
         .iter()
         .map(|path| find_entry(blobs, snapshot, path))
         .collect::<Result<_>>()?;
-    found.into_iter().zip(&request.paths).map(|(entry, path)| restore.named(entry, path)).collect()
+    found.iter().zip(&request.paths).map(|(entry, path)| restore.named(entry, path)).collect()
 }
 
 struct Restore<'a> {
@@ -110,7 +110,7 @@ impl Restore<'_> {
             .collect()
     }
 
-    fn named(&self, entry: Entry, path: &Path) -> Result<Restored> {
+    fn named(&self, entry: &Entry, path: &Path) -> Result<Restored> {
         let place = self.place(&entry.key, path)?;
         let contents = Chunked::new(self.blobs, |content: &Content| {
             chunks(content, self.blobs).map(|placed| Ok(placed?.chunk))
@@ -131,13 +131,12 @@ impl Restore<'_> {
 
     fn place(&self, key: &EntryKey, path: &Path) -> Result<Place> {
         if let Some(target) = &self.request.target {
-            return match key.path.is_empty() {
-                true => Err(Error::UnfitPath {
-                    path: path.display().to_string(),
-                    what: "is all of the source: name no path to restore it".into(),
-                }),
-                false => Ok(Place { target: target.clone(), at: key.path.to_vec() }),
-            };
+            if key.path.is_empty() {
+                let path = path.display().to_string();
+                let what = "is all of the source: name no path to restore it".into();
+                return Err(Error::UnfitPath { path, what });
+            }
+            return Ok(Place { target: target.clone(), at: key.path.to_vec() });
         }
         let absolute = absolute_bytes(self.snapshot, key);
         let (_, name) = split_last(&absolute);

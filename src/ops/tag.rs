@@ -28,12 +28,12 @@ pub fn tag(
     let mut tags = catalog.facts().tags_of(snapshot.id, &snapshot.record.tags);
     let mut statements = Vec::new();
     for change in changes {
-        let (name, changed, statement) = match change {
+        let (name, differs, statement) = match change {
             TagChange::Add(name) => (name, tags.insert(name.clone()), Statement::Holds),
             TagChange::Remove(name) => (name, tags.remove(name), Statement::HoldsNot),
         };
         check_tag(name)?;
-        if changed {
+        if differs {
             statements.push((Subject::Tag { snapshot: snapshot.id, tag: name.clone() }, statement));
         }
     }

@@ -15,33 +15,33 @@ use crate::repo::layout;
 /// Locks held for one piece of work; given back when dropped.
 #[must_use = "a lock is held only while its guard lives"]
 pub struct Held {
-    _guards: Vec<Box<dyn LockGuard>>,
+    guards: Vec<Box<dyn LockGuard>>,
 }
 
 /// Work that needs the repository to stay: backup, restore, check.
 pub fn share_repository(backend: &dyn Backend) -> Result<Held> {
     let guard = take(backend, &layout::repository_lock(), LockMode::Shared, "the repository")?;
-    Ok(Held { _guards: vec![guard] })
+    Ok(Held { guards: vec![guard] })
 }
 
 /// The same, and this source's name for oneself: two backups of one source have no use.
 pub fn share_repository_for_source(backend: &dyn Backend, source: &str) -> Result<Held> {
     let mut held = share_repository(backend)?;
     let what = format!("source {source:?}");
-    held._guards.push(take(backend, &layout::source_lock(source), LockMode::Exclusive, &what)?);
+    held.guards.push(take(backend, &layout::source_lock(source), LockMode::Exclusive, &what)?);
     Ok(held)
 }
 
 /// The repository for oneself, if nobody else works with it now.
 pub fn try_alone(backend: &dyn Backend) -> Result<Option<Held>> {
     let guard = backend.lock(&layout::repository_lock(), LockMode::Exclusive)?;
-    Ok(guard.map(|guard| Held { _guards: vec![guard] }))
+    Ok(guard.map(|guard| Held { guards: vec![guard] }))
 }
 
 /// The maintainer's lock, if nobody holds it now.
 pub fn try_maintain(backend: &dyn Backend) -> Result<Option<Held>> {
     let guard = backend.lock(&layout::maintenance_lock(), LockMode::Exclusive)?;
-    Ok(guard.map(|guard| Held { _guards: vec![guard] }))
+    Ok(guard.map(|guard| Held { guards: vec![guard] }))
 }
 
 /// A maintainer's switch and a sweep hold the repository for milliseconds; longer holders are worth an error.

@@ -120,7 +120,9 @@ impl BlobRead for Reader<'_> {
         }
         match plain {
             Some(plain) => {
-                failed.into_iter().for_each(|damage| self.note(damage));
+                for damage in failed {
+                    self.note(damage);
+                }
                 Ok(plain)
             }
             None => Err(failed.pop().unwrap_or(Damage::Unlisted { blob_type, id: *id }).into()),

@@ -195,9 +195,9 @@ mod tests {
     fn memory_is_told_from_disk() {
         assert_eq!(Space::of(Path::new("/proc")).unwrap().memory_bytes, None);
         if fs::read_to_string("/proc/mounts").unwrap().contains(" /dev/shm tmpfs ") {
-            assert!(Space::of(Path::new("/dev/shm")).unwrap().memory_bytes.unwrap() > 0)
+            assert!(Space::of(Path::new("/dev/shm")).unwrap().memory_bytes.unwrap() > 0);
         } else {
-            eprintln!("SKIPPED: no tmpfs at /dev/shm")
+            eprintln!("SKIPPED: no tmpfs at /dev/shm");
         }
     }
 

@@ -35,6 +35,7 @@ use dry_run::DryRun;
 
 /// What to save, and how.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct BackupOptions {
     /// The roots, absolute.
     pub roots: Vec<PathBuf>,

@@ -215,7 +215,7 @@ impl Check<'_> {
                     return Err(Error::Interrupted);
                 }
                 let report = verify_pack(self.catalog.repository(), (id, **len), &|bytes| {
-                    observer.advance(0, bytes)
+                    observer.advance(0, bytes);
                 })?;
                 observer.advance(1, 0);
                 Ok(report)

@@ -115,7 +115,7 @@ impl<'r> Session<'r> {
     /// need not read the same files again.
     pub fn keep(&self) -> Result<()> {
         let mut growth = self.growth();
-        self.guarded(&mut growth, |session, growth| session.publish(growth))
+        self.guarded(&mut growth, Self::publish)
     }
 
     fn growth(&self) -> MutexGuard<'_, Growth> {

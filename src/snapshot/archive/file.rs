@@ -21,18 +21,6 @@ const HEAD_BYTES: usize = 4096;
 /// Chunks that are stored side by side.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// What one thread needs again and again.
-pub(super) struct Scratch {
-    head: Vec<u8>,
-    buffer: Vec<u8>,
-}
-
-impl Scratch {
-    pub(super) fn new() -> Self {
-        Self { head: Vec::with_capacity(HEAD_BYTES), buffer: Vec::new() }
-    }
-}
-
 /// What became of a file's bytes.
 pub(super) enum Stored {
     /// They are in the repository.
@@ -51,39 +39,50 @@ impl Stored {
     }
 }
 
-/// Reads a file to its end and stores what is new of it, unless its head says that it is something else.
-pub(super) fn store_file(
-    bytes: &mut impl Read,
-    len: u64,
-    cut: &Params,
-    blobs: &dyn BlobWrite,
-    scratch: &mut Scratch,
-    is_special: impl FnOnce(&[u8]) -> bool,
-) -> Result<Stored, ArchiveError> {
-    let Scratch { head, buffer } = scratch;
-    head.clear();
-    // A failed read is remembered by the reader itself, which then reports it as a problem of the source.
-    if bytes.by_ref().take(HEAD_BYTES as u64).read_to_end(head).is_err() {
-        return Ok(Stored::Content(Content::Inline(Vec::new())));
+/// Stores files one after the other; each thread has its own.
+pub(super) struct FileStore<'a> {
+    cut: Params,
+    blobs: &'a dyn BlobWrite,
+    head: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> FileStore<'a> {
+    pub(super) fn new(cut: Params, blobs: &'a dyn BlobWrite) -> Self {
+        Self { cut, blobs, head: Vec::with_capacity(HEAD_BYTES), buffer: Vec::new() }
     }
-    if is_special(head) {
-        return Ok(Stored::Special);
-    }
-    let compression = if looks_compressed(head) { Compression::Never } else { Compression::Probe };
-    let plan = CutPlan::for_file(head, len, cut);
-    let mut stream = ChunkStream::new(head.as_slice().chain(bytes), plan, cut, buffer);
-    let mut content = ContentWriter::new(blobs);
-    loop {
-        let batch = match stream.next_batch(BATCH_BYTES) {
-            Ok(batch) if batch.is_empty() => break,
-            Ok(batch) => batch,
-            Err(_) => break,
-        };
-        for chunk in store_batch(&batch, compression, blobs)? {
-            content.push(chunk)?;
+
+    /// Reads a file to its end and stores what is new of it, unless its head says that it is something else.
+    ///
+    /// A failed read ends the file here: the reader remembers it, and whoever made the reader reports it as a problem of the source.
+    pub(super) fn store(
+        &mut self,
+        bytes: &mut impl Read,
+        len: u64,
+        is_special: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<Stored, ArchiveError> {
+        self.head.clear();
+        if bytes.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut self.head).is_err() {
+            return Ok(Stored::Content(Content::Inline(Vec::new())));
         }
+        if is_special(&self.head) {
+            return Ok(Stored::Special);
+        }
+        let dense = looks_compressed(&self.head);
+        let compression = if dense { Compression::Never } else { Compression::Probe };
+        let plan = CutPlan::for_file(&self.head, len, &self.cut);
+        let whole = self.head.as_slice().chain(bytes);
+        let mut stream = ChunkStream::new(whole, plan, &self.cut, &mut self.buffer);
+        let mut content = ContentWriter::new(self.blobs);
+        while let Ok(batch) = stream.next_batch(BATCH_BYTES)
+            && !batch.is_empty()
+        {
+            for chunk in store_batch(&batch, compression, self.blobs)? {
+                content.push(chunk)?;
+            }
+        }
+        Ok(Stored::Content(content.finish()?))
     }
-    Ok(Stored::Content(content.finish()?))
 }
 
 fn store_batch(

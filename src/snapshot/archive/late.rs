@@ -14,7 +14,7 @@ use crate::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord};
 use crate::id::BlobType;
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
-use crate::snapshot::archive::file::{Scratch, Stored, store_file};
+use crate::snapshot::archive::file::{FileStore, Stored};
 use crate::snapshot::archive::scan::{
     Late, LateDatabase, Read, SideFile, absolute, read, source_of,
 };
@@ -76,10 +76,11 @@ struct Act<'a, 'r> {
 
 impl Act<'_, '_> {
     fn database(&mut self, database: &LateDatabase) -> Result<(), ArchiveError> {
-        if let Some((content, record)) = self.same_as_before(database)? {
-            return self.keep(database, content, record, true);
+        if let Some((content, record)) = self.same_as_before(database) {
+            self.keep(database, content, record, true);
+            return Ok(());
         }
-        let source = source_of(self.request, &database.item.key)?;
+        let source = source_of(self.request, &database.item.key);
         let path = absolute(source, &database.item.key);
         let captured = match self.request.capture.capture(&path) {
             Ok(captured) => captured,
@@ -96,31 +97,21 @@ impl Act<'_, '_> {
         let content = self.store(&captured)?;
         let record = record_of(&database.item.key, &captured);
         self.report(&database.item.key, &record);
-        self.keep(database, content, record, !captured.needs_side_files())
+        self.keep(database, content, record, !captured.needs_side_files());
+        Ok(())
     }
 
     /// The parent's bytes, when neither the database nor its log has changed since they were captured.
-    fn same_as_before(
-        &self,
-        database: &LateDatabase,
-    ) -> Result<Option<(Content, DatabaseRecord)>, ArchiveError> {
+    fn same_as_before(&self, database: &LateDatabase) -> Option<(Content, DatabaseRecord)> {
         let key = &database.item.key;
-        let (Some(parent), Some(entry)) = (self.request.parent, &database.previous) else {
-            return Ok(None);
-        };
-        let before = parent
-            .databases
-            .iter()
-            .find(|record| record.root == key.root && record.path == key.path);
-        let path = absolute(source_of(self.request, key)?, key);
-        let (Some(record), EntryKind::File(file), Ok(now)) = (before, &entry.kind, observe(&path))
-        else {
-            return Ok(None);
-        };
+        let EntryKind::File(file) = &database.previous.as_ref()?.kind else { return None };
+        let is_it = |record: &&DatabaseRecord| record.root == key.root && record.path == key.path;
+        let record = self.request.parent?.databases.iter().find(is_it)?;
+        let now = observe(&absolute(source_of(self.request, key), key)).ok()?;
         let same = record.label == DatabaseLabel::Committed
             && record.identity.as_ref() == Some(&now)
             && settled_before(&now, record.captured_at_ns);
-        Ok(same.then(|| (file.content.clone(), record.clone())))
+        same.then(|| (file.content.clone(), record.clone()))
     }
 
     fn keep(
@@ -129,7 +120,7 @@ impl Act<'_, '_> {
         content: Content,
         record: DatabaseRecord,
         complete: bool,
-    ) -> Result<(), ArchiveError> {
+    ) {
         let item = &database.item;
         let file = FileEntry {
             size: record.len,
@@ -138,7 +129,7 @@ impl Act<'_, '_> {
             origin: Origin::Database,
             read_at_ns: record.captured_at_ns,
         };
-        match source_of(self.request, &item.key)?.describe_file(item, file) {
+        match source_of(self.request, &item.key).describe_file(item, file) {
             Ok(described) => {
                 self.tally.compare(database.previous.as_ref(), &described.entry);
                 self.done.entries.insert(item.key.clone(), described.entry);
@@ -149,7 +140,6 @@ impl Act<'_, '_> {
             }
             Err(problem) => self.tally.finding(item.key.clone(), problem.to_string()),
         }
-        Ok(())
     }
 
     fn store(&self, captured: &Captured) -> Result<Content, ArchiveError> {
@@ -188,14 +178,8 @@ impl Act<'_, '_> {
     /// Bytes that are not known to be pages are cut like any file.
     fn store_plainly(&self, captured: &Captured) -> Result<Content, ArchiveError> {
         let mut bytes = SpoolBytes { file: &captured.file, at: 0, failure: None };
-        let stored = store_file(
-            &mut bytes,
-            captured.len,
-            &self.request.cut,
-            self.blobs,
-            &mut Scratch::new(),
-            |_| false,
-        )?;
+        let mut store = FileStore::new(self.request.cut, self.blobs);
+        let stored = store.store(&mut bytes, captured.len, |_| false)?;
         match bytes.failure {
             Some(error) => Err(ArchiveError::Spool(error)),
             None => Ok(Stored::into_content(stored)),
@@ -228,9 +212,10 @@ impl Act<'_, '_> {
         if self.complete.contains(&file.main) {
             return Ok(());
         }
-        match read(self.request, self.blobs, &file.item, &mut Scratch::new())? {
+        let mut store = FileStore::new(self.request.cut, self.blobs);
+        match read(self.request, &file.item, &mut store)? {
             Read::File(described) => {
-                drop(self.done.entries.insert(file.item.key.clone(), described.entry))
+                drop(self.done.entries.insert(file.item.key.clone(), described.entry));
             }
             Read::Database => {}
             Read::Problem(problem) => self.tally.problem(file.item.key.clone(), &problem),

@@ -25,12 +25,14 @@ use crate::snapshot::source::error::SourceError;
 use crate::snapshot::source::walk::{Source, WalkOptions};
 use crate::sqlite::captured::CaptureError;
 
+mod collector;
 mod draft;
 mod file;
 mod late;
 mod previous;
 mod scan;
 mod tally;
+mod walker;
 
 pub mod capture;
 

@@ -68,9 +68,9 @@ impl Tally {
     /// What happens on every live directory is a notice; the rest is a finding.
     pub(super) fn problem(&mut self, key: EntryKey, problem: &Problem) {
         if problem.is_ordinary() {
-            self.notice(key, problem.to_string())
+            self.notice(key, problem.to_string());
         } else {
-            self.finding(key, problem.to_string())
+            self.finding(key, problem.to_string());
         }
     }
 }

@@ -1,0 +1,117 @@
+//! The walking thread of the bulk pass: joins the walk with the parent and decides what has to be read.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use crate::codec::manifest::{Entry, EntryKey, EntryKind, Origin};
+use crate::observe::Observer;
+use crate::repo::blobs::BlobWrite;
+use crate::snapshot::archive::previous::Previous;
+use crate::snapshot::archive::scan::{Job, LateDatabase, SideFile, Slot, absolute};
+use crate::snapshot::archive::{ArchiveError, Request};
+use crate::snapshot::beneath::split_last;
+use crate::snapshot::source::metadata::ItemKind;
+use crate::snapshot::source::read::Described;
+use crate::snapshot::source::unchanged::{Trust, unchanged};
+use crate::snapshot::source::walk::{Event, Item, Source};
+use crate::sqlite::recognise::{SideFiles, recognise, side_file_of};
+
+pub(super) struct Walker<'a, 'w> {
+    pub(super) request: &'w Request<'a>,
+    pub(super) blobs: &'w dyn BlobWrite,
+    pub(super) observer: &'w dyn Observer,
+    pub(super) previous: Previous<'a>,
+    pub(super) stop: &'w AtomicBool,
+    pub(super) slots: SyncSender<Slot>,
+    pub(super) jobs: SyncSender<Job>,
+    /// Inodes with several names that were handed out.
+    pub(super) seen: HashSet<(u64, u64)>,
+}
+
+impl<'a> Walker<'a, '_> {
+    /// Walks every root to its end, or until a worker has failed; gives the parent back for what it has counted.
+    pub(super) fn walk_all(mut self) -> Result<Previous<'a>, ArchiveError> {
+        for (source, walk) in self.request.sources.iter().zip(self.request.walks) {
+            let trust = Trust {
+                granularity_ns: source.file_system().granularity_ns,
+                previous_began_ns: self.previous.began_ns(),
+            };
+            for event in source.walk(*walk)? {
+                if self.observer.cancelled() {
+                    return Err(ArchiveError::Cancelled);
+                }
+                let slot = self.slot(source, event?, &trust)?;
+                // The slot goes first: it may be that of the very file whose failure has set the flag.
+                if self.slots.send(slot).is_err() || self.stop.load(Ordering::Relaxed) {
+                    return Ok(self.previous);
+                }
+            }
+        }
+        self.previous.finish()?;
+        Ok(self.previous)
+    }
+
+    fn slot(&mut self, source: &Source, event: Event, trust: &Trust) -> Result<Slot, ArchiveError> {
+        match event {
+            Event::Item(item) => self.item(source, item, trust),
+            Event::Problem { key, problem } => Ok(Slot::Problem(key, problem)),
+            Event::Skipped { key, why } => Ok(Slot::Notice(key, why.to_string())),
+        }
+    }
+
+    fn item(&mut self, source: &Source, item: Item, trust: &Trust) -> Result<Slot, ArchiveError> {
+        let previous = self.previous.take(&item.key)?;
+        if let Some(main) = Self::database_beside(source, &item) {
+            return Ok(Slot::SideFile(SideFile { item, main }));
+        }
+        let stored = match &previous {
+            Some(entry) => self.previous.is_stored(entry, self.blobs)?,
+            None => false,
+        };
+        match previous {
+            Some(entry) if stored && unchanged(&entry, &item.stat, trust) => {
+                return Ok(Slot::Ready(Described { entry, attributes_left_out: false }));
+            }
+            Some(entry) if is_database(&entry) => {
+                let previous = stored.then_some(entry);
+                return Ok(Slot::Database(LateDatabase { item, previous }));
+            }
+            _ => {}
+        }
+        if item.stat.kind != ItemKind::File {
+            return Ok(match source.describe(&item) {
+                Ok(described) => Slot::Ready(described),
+                Err(problem) => Slot::Problem(item.key, problem),
+            });
+        }
+        if item.stat.links > 1 && !self.seen.insert((item.stat.device, item.stat.inode)) {
+            return Ok(Slot::Link { item, previous });
+        }
+        let (outcome, receiver) = sync_channel(1);
+        // Workers end only after this sender is gone; a failed send would mean that they panicked, which joining reports.
+        let _ = self.jobs.send(Job { item: item.clone(), outcome });
+        Ok(Slot::Reading { item, previous, outcome: receiver })
+    }
+
+    /// The database that a file would belong to by its name, when that is one.
+    fn database_beside(source: &Source, item: &Item) -> Option<EntryKey> {
+        let (parent, name) = split_last(&item.key.path);
+        if item.stat.kind != ItemKind::File {
+            return None;
+        }
+        let name = side_file_of(OsStr::from_bytes(name))?.as_bytes();
+        let main = if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() };
+        let key = source.key(&main);
+        let (file, _) = source.open_regular(&main).ok()?;
+        let mut head = [0; 100];
+        let len = rustix::io::pread(&file, &mut head, 0).ok()?;
+        recognise(&head[..len], SideFiles::beside(&absolute(source, &key))).map(|_| key)
+    }
+}
+
+fn is_database(entry: &Entry) -> bool {
+    matches!(&entry.kind, EntryKind::File(file) if file.origin == Origin::Database)
+}
