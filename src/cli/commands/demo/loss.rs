@@ -35,7 +35,7 @@ pub(super) fn lose_and_get_back(scene: &Scene<'_>, week: &Week, made: &Made) -> 
     let took_ms = millis(began.elapsed());
     Ok(Loss {
         file: LANDMARK.to_owned(),
-        from: times::short(snapshot.record.time_ns, &scene.context.settings.zone.zone, false),
+        from: times::short(snapshot.record.time_ns, &scene.context.settings.zone.rules, false),
         asked,
         took_ms,
         same_bytes: read(&back)? == read(&aside)?,

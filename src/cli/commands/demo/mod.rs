@@ -89,7 +89,7 @@ fn cut_off(failure: Failure, ground: &Ground) -> Failure {
 }
 
 fn play(args: &DemoArgs, context: &Context, ground: &Ground, watch: &Watch<'_>) -> Result<Story> {
-    let week = Week::before(&context.host, &context.settings.zone.zone)?;
+    let week = Week::before(&context.host, &context.settings.zone.rules)?;
     let spec = if args.tiny { Spec::tiny() } else { Spec::small() };
     watch.say("making an application's directory");
     let made = ground.make(&Spec { start_unix_s: week.start_unix_s(), ..spec })?;

@@ -19,7 +19,7 @@ const SEED: u64 = 2026;
 /// Lets the day before night number `day` pass and saves what is there. The application goes on through all of it.
 pub(super) fn pass(scene: &Scene<'_>, day: u32, time_ns: i64) -> Result<Night> {
     scene.watch.go_on()?;
-    let zone = &scene.context.settings.zone.zone;
+    let zone = &scene.context.settings.zone.rules;
     let name = times::civil(time_ns, zone).strftime("%a").to_string();
     scene.watch.say(&format!("night {} of 7, {name}", day + 1));
     if let Some(before) = day.checked_sub(1) {

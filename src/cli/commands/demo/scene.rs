@@ -87,7 +87,7 @@ impl<'a> Scene<'a> {
         catalog: &'c Catalog<'_>,
         reference: &str,
     ) -> Result<&'c Snapshot> {
-        Ok(catalog.select(reference, None, &self.context.settings.zone.zone)?)
+        Ok(catalog.select(reference, None, &self.context.settings.zone.rules)?)
     }
 
     /// Brings one file of a snapshot back beneath `target`; returns where it is.
