@@ -15,9 +15,8 @@ use crate::id::BlobType;
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
 use crate::snapshot::archive::file::{FileStore, Stored};
-use crate::snapshot::archive::scan::{
-    Late, LateDatabase, Read, SideFile, absolute, read, source_of,
-};
+use crate::snapshot::archive::reading::{absolute, read, source_of};
+use crate::snapshot::archive::slots::{Late, LateDatabase, Read, SideFile};
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::content::write::ContentWriter;

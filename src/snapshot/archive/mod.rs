@@ -25,14 +25,20 @@ use crate::snapshot::source::error::SourceError;
 use crate::snapshot::source::walk::{Source, WalkOptions};
 use crate::sqlite::captured::CaptureError;
 
-mod collector;
 mod draft;
 mod file;
-mod late;
 mod previous;
-mod scan;
 mod tally;
+
+mod slots;
+
+mod reading;
+
+mod collector;
 mod walker;
+
+mod late;
+mod scan;
 
 pub mod capture;
 
