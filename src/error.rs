@@ -62,6 +62,16 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A source's name is used for other roots.
+    #[error("source {name:?} is used for {recorded}, not for {given}")]
+    OtherRoots {
+        /// The name.
+        name: String,
+        /// The roots that its newest snapshot has.
+        recorded: String,
+        /// The roots that were given.
+        given: String,
+    },
     /// A snapshot does not hold a path.
     #[error("{path:?} is not in snapshot {snapshot}")]
     NotInSnapshot {
@@ -103,7 +113,9 @@ impl Error {
             Self::Repo(error) | Self::Snapshot(SnapshotError::Repo(error)) => repo_kind(error),
             Self::Capture(error) if error.is_no_space() => ErrorKind::NoSpace,
             Self::Restore(error) if error.is_no_space() => ErrorKind::NoSpace,
-            Self::Usage { .. } | Self::Source(SourceError::Pattern { .. }) => ErrorKind::Usage,
+            Self::Usage { .. }
+            | Self::OtherRoots { .. }
+            | Self::Source(SourceError::Pattern { .. }) => ErrorKind::Usage,
             Self::Io { source, .. } if is_full(source) => ErrorKind::NoSpace,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Select(error) if is_vague(error) => ErrorKind::Usage,

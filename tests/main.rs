@@ -6,6 +6,7 @@ mod codec;
 mod compare;
 mod conformance;
 mod crash_disk;
+mod demo;
 mod manifests;
 mod nobody;
 mod product;

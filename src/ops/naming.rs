@@ -28,7 +28,8 @@ pub enum NamingError {
     },
 }
 
-fn list(roots: &[PathBuf]) -> String {
+/// Roots in a message.
+pub(super) fn list(roots: &[PathBuf]) -> String {
     roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 

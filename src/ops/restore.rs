@@ -14,6 +14,7 @@ use crate::snapshot::beneath::{Resolution, split_last};
 use crate::snapshot::content::read::chunks;
 use crate::snapshot::manifest::read::ManifestReader;
 use crate::snapshot::restore::contents::Chunked;
+use crate::snapshot::restore::error::RestoreError;
 use crate::snapshot::restore::plan::Placement;
 use crate::snapshot::restore::report::RestoreReport;
 use crate::snapshot::restore::run::{
@@ -80,8 +81,7 @@ impl Restore<'_> {
         let default = || PathBuf::from(format!("{}-{}", record.source, self.snapshot.id.short()));
         let to = self.request.target.clone().unwrap_or_else(default);
         if self.request.target.is_none() && to.symlink_metadata().is_ok() {
-            let path = to.display().to_string();
-            return Err(Error::UnfitPath { path, what: "exists".into() });
+            return Err(RestoreError::Exists { path: to }.into());
         }
         let total =
             Total { items: record.counts.files, bytes: record.counts.bytes, estimated: false };

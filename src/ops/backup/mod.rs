@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::id::SnapshotId;
 use crate::observe::{Observer, Phase, Total, Warning};
-use crate::ops::naming::{NamingError, source_name};
+use crate::ops::naming::{NamingError, list, source_name};
 use crate::ops::tag::check_tag;
 use crate::repo::backend::Refusal;
 use crate::repo::blobs::BlobWrite;
@@ -94,7 +94,7 @@ pub fn backup(
     options.tags.iter().try_for_each(|tag| check_tag(tag))?;
     let listing = Listing::read(repository)?;
     let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved)
-        .map_err(|error| naming(&error))?;
+        .map_err(naming)?;
     if options.dry_run {
         return run.rehearsal(&Facts::read(repository)?, &listing, &source);
     }
@@ -129,8 +129,13 @@ fn keep_what_is_finished(session: &Session<'_>, error: ArchiveError) -> Error {
     error
 }
 
-fn naming(error: &NamingError) -> Error {
-    Error::Usage { what: error.to_string() }
+fn naming(error: NamingError) -> Error {
+    match error {
+        NamingError::OtherRoots { name, recorded, given } => {
+            Error::OtherRoots { name, recorded: list(&recorded), given: list(&given) }
+        }
+        error @ NamingError::Unfit { .. } => Error::Usage { what: error.to_string() },
+    }
 }
 
 struct Run<'a> {

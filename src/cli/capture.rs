@@ -1,0 +1,58 @@
+//! Databases are captured by this program, started again under a hidden command.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use larder::host::Host;
+use larder::observe::Observer;
+use larder::repo::disk::Space;
+use larder::repo::space::MinFree;
+use larder::snapshot::archive::capture::Capture;
+use larder::sqlite::capture::capture;
+use larder::sqlite::captured::{CaptureError, Captured};
+use larder::sqlite::options::{CaptureOptions, DEFAULT_SILENCE, HelperCommand};
+
+/// Captures through the helper process.
+pub(crate) struct HelperCapture<'a> {
+    /// The helper.
+    pub(crate) helper: HelperCommand,
+    /// Where the captured bytes are kept meanwhile.
+    pub(crate) spool_dir: PathBuf,
+    /// How long a writer's lock is waited for.
+    pub(crate) wait: Duration,
+    /// Room that stays free on the spool's disk.
+    pub(crate) min_free: MinFree,
+    /// The clock.
+    pub(crate) host: &'a dyn Host,
+    /// Who watches.
+    pub(crate) observer: &'a dyn Observer,
+}
+
+impl Capture for HelperCapture<'_> {
+    fn capture(&self, path: &Path) -> Result<Captured, CaptureError> {
+        let options = CaptureOptions {
+            helper: &self.helper,
+            spool_dir: &self.spool_dir,
+            wait: self.wait,
+            silence: DEFAULT_SILENCE,
+            min_free_bytes: self.min_free_bytes(),
+            now_ns: &|| self.host.now_ns(),
+            observer: self.observer,
+        };
+        capture(&options, path)
+    }
+}
+
+impl HelperCapture<'_> {
+    /// Where the size of the disk cannot be learnt, the reserve is what was asked for, or none.
+    fn min_free_bytes(&self) -> u64 {
+        let space = rustix::fs::statvfs(&self.spool_dir).map(|stat| Space {
+            available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+        });
+        match space {
+            Ok(space) => self.min_free.keep_bytes(space),
+            Err(_) => self.min_free.asked_bytes.unwrap_or(0),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Phrases that several commands use.
+
+use larder::codec::manifest::EntryKey;
+use larder::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord, SnapshotRecord};
+use larder::id::SnapshotId;
+use larder::ops::paths::absolute_bytes;
+use larder::repo::backend::Refusal;
+use larder::repo::snapshots::Snapshot;
+
+use crate::cli::output::json::label;
+use crate::cli::output::units::{count, many};
+
+/// A promise that the storage cannot keep, and what that costs.
+pub(crate) fn refusal(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::DirectorySync => {
+            "the repository's file system cannot sync directories: a power loss may take the newest snapshot"
+        }
+        Refusal::AtomicPublish => {
+            "the repository's file system has neither rename without replace nor hard links: \
+             a crash may leave an incomplete object, which check finds"
+        }
+        Refusal::Private => {
+            "the repository's file system cannot make files private: others may read the repository"
+        }
+        Refusal::Locks => {
+            "the repository's file system refuses locks: do not run two larders on it at once"
+        }
+    }
+}
+
+/// A snapshot that is gone.
+pub(crate) fn missing(id: SnapshotId, source: &str) -> String {
+    format!(
+        "snapshot {} of {source} is missing: its record is gone and nobody forgot it",
+        id.short()
+    )
+}
+
+/// What kind of state a database is in, in words.
+pub(crate) fn state(record: &DatabaseRecord) -> String {
+    let state = match record.label {
+        DatabaseLabel::Committed => "one committed state",
+        DatabaseLabel::Recovered => "recovered from its journal",
+        DatabaseLabel::CrashImage => "as a crash would leave it",
+        DatabaseLabel::SourceCorrupt => "corrupt at the source",
+        DatabaseLabel::Opaque => "not readable as SQLite",
+    };
+    match &record.check {
+        CheckResult::QuickOk => format!("{state}, quick_check ok"),
+        CheckResult::Failed(_) => format!("{state}, quick_check failed"),
+        CheckResult::NotRun(_) => format!("{state}, not checked"),
+    }
+}
+
+/// The databases of a snapshot in a word or two.
+pub(crate) fn databases(record: &SnapshotRecord) -> String {
+    let all = record.databases.len();
+    let Some(first) = record.databases.first() else { return String::new() };
+    if all == 1 {
+        return label(first.label).to_owned();
+    }
+    if record.databases.iter().all(|it| it.label == first.label) {
+        return format!("{all} {}", label(first.label));
+    }
+    let committed = record.databases.iter().filter(|it| it.label == DatabaseLabel::Committed);
+    format!("{} of {all} committed", committed.count())
+}
+
+/// What is the matter with a snapshot, in a word or two; empty when nothing is.
+pub(crate) fn findings(record: &SnapshotRecord) -> String {
+    let total = record.findings_total;
+    if total == 0 {
+        return String::new();
+    }
+    let all_listed = record.findings.len() as u64 == total;
+    if all_listed && record.findings.iter().all(|it| it.message.starts_with("cannot be read")) {
+        return format!("{} unreadable", many(total, "file"));
+    }
+    many(total, "finding")
+}
+
+/// So many of a total, or all of it.
+pub(crate) fn of_total(part: u64, total: u64) -> String {
+    format!("{} of {}", count(part), count(total))
+}
+
+/// How a path of a snapshot is written: from the root where there is one, absolute where there are several. The directory itself
+/// is `.`.
+pub(crate) fn absolute_or_relative(snapshot: &Snapshot, key: &EntryKey) -> Vec<u8> {
+    if snapshot.record.roots.len() > 1 {
+        absolute_bytes(snapshot, key)
+    } else if key.path.is_empty() {
+        b".".to_vec()
+    } else {
+        key.path.to_vec()
+    }
+}
