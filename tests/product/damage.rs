@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use larder::error::{Error, ErrorKind};
-use larder::id::SnapshotId;
+use larder::id::{BlobType, SnapshotId};
 use larder::observe::Unobserved;
 use larder::ops::backup::backup;
 use larder::ops::cat::cat;
@@ -17,6 +17,7 @@ use larder::ops::catalog::Catalog;
 use larder::ops::check::{CheckOptions, check, remember};
 use larder::ops::ls::{Depth, ls};
 use larder::ops::tag::{TagChange, tag};
+use larder::repo::blobs::BlobRead;
 use larder::repo::disk::{Disk, Result as DiskResult};
 use larder::repo::snapshots::Snapshot;
 use larder_testkit::campaign;
@@ -245,6 +246,37 @@ fn a_lost_object_is_reported_and_heals() {
         assert_eq!(sample.is_reported(disk.clone(), path), !nobody_names_it, "{path}");
         sample.assert_heals(&disk, path);
     }
+}
+
+#[test]
+fn a_node_that_rots_is_met_by_the_next_backup_and_stored_again() {
+    let sample = Sample::new();
+    let repository = open(backend(sample.disk.clone())).unwrap();
+    let catalog = Catalog::open(&repository).unwrap();
+    let root = catalog.listing().newest("shelf").unwrap().record.manifest;
+    let reader = catalog.reader().unwrap();
+    let place = reader.place(BlobType::ManifestNode, &root).unwrap().unwrap();
+    drop((reader, catalog));
+    let path = format!("packs/{}", place.pack);
+    let mut bytes = sample.objects[&path].clone();
+    bytes[usize::try_from(place.offset).unwrap() + 20] ^= 0x10;
+    sample.with(&path, &bytes, |disk| {
+        let disk = settled(disk);
+        let report = save(backend(disk.clone()), &sample.tree, 51).unwrap();
+        assert_eq!(report.damage.len(), 1, "{:?}", report.damage);
+        let repository = open(backend(disk.clone())).unwrap();
+        let catalog = Catalog::open(&repository).unwrap();
+        assert!(catalog.facts().damaged_places().contains(&(place.pack, place.offset)));
+        // The same node, so the snapshot before is whole again, too.
+        for snapshot in catalog.listing().of_source("shelf").skip(1) {
+            assert_eq!(snapshot.record.manifest, root);
+            assert!(read_back(&catalog, snapshot).unwrap() == sample.tree.content());
+        }
+        // Nothing is stored a third time.
+        let packs = disk.list("packs").unwrap().len();
+        save(backend(disk.clone()), &sample.tree, 52).unwrap();
+        assert_eq!(disk.list("packs").unwrap().len(), packs);
+    });
 }
 
 /// A file whose bytes the disk cannot give.
