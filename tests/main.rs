@@ -6,6 +6,7 @@ mod codec;
 mod compare;
 mod conformance;
 mod crash_disk;
+mod live;
 mod manifests;
 mod nobody;
 mod real_disk;
