@@ -39,9 +39,7 @@ fn interrupted(rig: &Rig, signal: Signal) -> Option<Ran> {
     command.arg(rig.data()).stdout(File::create(&out).unwrap());
     command.stderr(File::create(&err).unwrap());
     let mut backup = Process::spawn(&mut command);
-    wait_until("something stored", || {
-        staged_bytes(rig) > STORED_BYTES || !backup.is_running()
-    });
+    wait_until("something stored", || staged_bytes(rig) > STORED_BYTES || !backup.is_running());
     backup.signal(signal);
     let code = backup.end().code();
     let ran = Ran { code, out: fs::read(out).unwrap(), err: fs::read_to_string(err).unwrap() };
@@ -135,6 +133,7 @@ fn an_interrupted_restore_leaves_nothing_under_its_name() {
         if restore.end().code() == Some(130) {
             let last = lines_of(&fs::read(rig.at("out")).unwrap()).pop().unwrap();
             assert_eq!(last["kind"], "interrupted");
+            assert_eq!(super::names(&target), [""; 0]);
             return;
         }
     }

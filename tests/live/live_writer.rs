@@ -72,7 +72,10 @@ fn live_writer_every_snapshot_is_a_commit() {
     assert_undisturbed(&report);
     let last = rig.data().join(DATABASE);
     for boundary in &boundaries {
-        assert!(oracle::led_to(boundary, &last).unwrap(), "{boundary:?} is no commit of the writer");
+        assert!(
+            oracle::led_to(boundary, &last).unwrap(),
+            "{boundary:?} is no commit of the writer"
+        );
     }
     let moved = boundaries.windows(2).filter(|pair| pair[0].commits < pair[1].commits).count();
     assert!(moved * 2 > boundaries.len(), "the writer stood still");
@@ -186,7 +189,10 @@ fn assert_untouched(rig: &Rig, databases: &[&str], code: i32) {
     let found = oracle::check(&copy.join(DATABASE)).unwrap();
     for (n, ran) in saved.iter().enumerate() {
         let findings = ran.warnings("finding");
-        assert!(findings.iter().all(|(_, message)| message.starts_with("recovered")), "{findings:?}");
+        assert!(
+            findings.iter().all(|(_, message)| message.starts_with("recovered")),
+            "{findings:?}"
+        );
         let restored = rig.restore(&ran.id(), &format!("restored-{}-{n}", databases.len()));
         assert_eq!(oracle::check(&restored.join(DATABASE)).unwrap(), found);
         assert_eq!(here(&restored), [DATABASE]);

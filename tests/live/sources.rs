@@ -67,17 +67,18 @@ impl Untouched {
         Self(found)
     }
 
-    fn note(path: &Path, found: &mut BTreeMap<PathBuf, (u64, u32, i64, i64, Option<blake3::Hash>)>) {
+    fn note(
+        path: &Path,
+        found: &mut BTreeMap<PathBuf, (u64, u32, i64, i64, Option<blake3::Hash>)>,
+    ) {
         let metadata = fs::symlink_metadata(path).unwrap();
         // Readers of a database leave their marks in the index of its log; they are no part of its content.
         let is_shared_memory = path.to_string_lossy().ends_with("-shm");
         let hash = (metadata.is_file() && !is_shared_memory)
             .then(|| blake3::hash(&fs::read(path).unwrap()));
-        let time = if is_shared_memory { (0, 0) } else { (metadata.mtime(), metadata.mtime_nsec()) };
-        found.insert(
-            path.to_owned(),
-            (metadata.ino(), metadata.mode(), time.0, time.1, hash),
-        );
+        let time =
+            if is_shared_memory { (0, 0) } else { (metadata.mtime(), metadata.mtime_nsec()) };
+        found.insert(path.to_owned(), (metadata.ino(), metadata.mode(), time.0, time.1, hash));
         if metadata.is_dir() {
             for entry in fs::read_dir(path).unwrap() {
                 Self::note(&entry.unwrap().path(), found);
