@@ -7,6 +7,7 @@ mod compare;
 mod conformance;
 mod crash_disk;
 mod demo;
+mod live;
 mod manifests;
 mod nobody;
 mod product;

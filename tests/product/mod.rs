@@ -8,6 +8,7 @@
 //! and what is visible is complete, whatever happened to the disk.
 
 mod crash;
+mod damage;
 mod faults;
 mod killed;
 mod rig;

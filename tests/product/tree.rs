@@ -1,6 +1,7 @@
 //! A small source on the real file system, and what a snapshot of it must give back.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -104,7 +105,7 @@ impl Tree {
 pub(super) fn read_back(catalog: &Catalog<'_>, snapshot: &Snapshot) -> Result<Content> {
     let reader = catalog.reader()?;
     let mut entries = Vec::new();
-    let root = catalog_root(snapshot);
+    let root = path_on_source(snapshot, b"");
     ls(&reader, snapshot, Some(&root), Depth::Everything, |entry| {
         entries.push(entry);
         Ok(())
@@ -116,7 +117,7 @@ pub(super) fn read_back(catalog: &Catalog<'_>, snapshot: &Snapshot) -> Result<Co
             EntryKind::Symlink { target } => Held::Symlink(target.to_vec()),
             EntryKind::File(_) => {
                 let mut bytes = Vec::new();
-                let path = root.join(std::ffi::OsStr::from_bytes(&entry.key.path));
+                let path = path_on_source(snapshot, &entry.key.path);
                 cat(&reader, snapshot, &path, &mut bytes)?;
                 Held::File(bytes)
             }
@@ -128,6 +129,7 @@ pub(super) fn read_back(catalog: &Catalog<'_>, snapshot: &Snapshot) -> Result<Co
     Ok(content)
 }
 
-fn catalog_root(snapshot: &Snapshot) -> PathBuf {
-    PathBuf::from(std::ffi::OsStr::from_bytes(&snapshot.record.roots[0].path))
+/// Where a path of a snapshot was, which is how it is asked for without doubt.
+pub(super) fn path_on_source(snapshot: &Snapshot, path: &[u8]) -> PathBuf {
+    Path::new(OsStr::from_bytes(&snapshot.record.roots[0].path)).join(OsStr::from_bytes(path))
 }

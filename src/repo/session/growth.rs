@@ -7,7 +7,9 @@ use crate::codec::pack::{Encoding, PackClass};
 use crate::id::{BlobId, BlobType, HashKeys, PackId};
 use crate::repo::error::Result;
 use crate::repo::pack::write::{OpenPack, Payload};
-use crate::repo::session::{Added, BLOB_OVERHEAD_BYTES, PACK_OVERHEAD_BYTES};
+use crate::repo::session::{
+    Added, BARRIER_BLOBS, BARRIER_BYTES, BARRIER_NS, BLOB_OVERHEAD_BYTES, PACK_OVERHEAD_BYTES,
+};
 
 /// A place in a pack that has no id before it is sealed, only a number within the session.
 struct FreshPlace {
@@ -39,6 +41,8 @@ pub(super) struct Growth {
     pub(super) room_bytes: u64,
     pub(super) added: Added,
     pub(super) announced: bool,
+    /// Packs of the session may have their names.
+    pub(super) published: bool,
     pub(super) failure: Option<Failure>,
 }
 
@@ -54,6 +58,7 @@ impl Growth {
             room_bytes: 0,
             added: Added::default(),
             announced: false,
+            published: false,
             failure: None,
         }
     }
@@ -116,8 +121,10 @@ impl Growth {
         Ok(())
     }
 
-    pub(super) fn barrier_is_due(&self, now_ns: i64, bytes: u64, span_ns: i64) -> bool {
-        self.bytes_since_barrier >= bytes || now_ns.saturating_sub(self.last_barrier_ns) >= span_ns
+    pub(super) fn barrier_is_due(&self, now_ns: i64) -> bool {
+        self.bytes_since_barrier >= BARRIER_BYTES
+            || self.fresh.len() >= BARRIER_BLOBS
+            || now_ns.saturating_sub(self.last_barrier_ns) >= BARRIER_NS
     }
 
     /// The sealed packs since the last barrier.

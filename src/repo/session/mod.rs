@@ -9,7 +9,7 @@
 //! published any more, and what earlier barriers published stays for the next
 //! session to find.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::Durable;
 use crate::codec::pack::PackClass;
@@ -25,6 +25,7 @@ use crate::repo::facts::Facts;
 use crate::repo::layout;
 use crate::repo::locks::{Held, share_repository_for_source};
 use crate::repo::pack::write::{OpenPack, Payload, Writer};
+use crate::repo::read::Reader;
 use crate::repo::repository::Repository;
 use crate::repo::space::MinFree;
 
@@ -43,6 +44,9 @@ const BARRIER_BYTES: u64 = 1 << 30;
 
 /// ... or so much time, so that an interrupted first backup is found and reused.
 const BARRIER_NS: i64 = 60_000_000_000;
+
+/// ... or so many blobs, whose places are kept in memory until then.
+const BARRIER_BLOBS: usize = 1 << 18;
 
 /// Room on the disk is asked for in steps of so many bytes.
 const ROOM_STEP_BYTES: u64 = 8 << 20;
@@ -64,13 +68,11 @@ pub struct Added {
     pub stored_bytes: u64,
 }
 
-/// How a session writes.
-#[derive(Debug, Clone, Copy)]
-pub struct SessionOptions<'a> {
-    /// The source that is being written; nobody else writes it meanwhile.
-    pub source: &'a str,
-    /// Room that stays free on the repository's disk.
-    pub min_free: MinFree,
+/// Removes what dead writers left unfinished, and takes the locks of a session: nobody else writes this source while they are held.
+/// Snapshots and facts that the session goes by are to be read after this.
+pub fn claim_source(repository: &Repository, source: &str) -> Result<Held> {
+    sweep::sweep_dead_stages(repository.backend())?;
+    share_repository_for_source(repository.backend(), source)
 }
 
 /// A writer at work. Dropped without commit, it leaves what its barriers published, and its marker if that is anything.
@@ -82,21 +84,21 @@ pub struct Session<'r> {
     stage: Box<dyn Stage>,
     known: Known,
     growth: Mutex<Growth>,
+    facts: &'r Facts,
     _held: Held,
 }
 
 impl<'r> Session<'r> {
-    /// Takes the locks, looks at what is there, and removes what dead writers left unfinished.
+    /// Looks at what is there. Writing leaves free what `min_free` says.
     pub fn begin(
         repository: &'r Repository,
-        facts: &Facts,
-        options: SessionOptions<'_>,
+        facts: &'r Facts,
+        held: Held,
+        min_free: MinFree,
         host: &'r dyn Host,
     ) -> Result<Self> {
         facts.allow_writing()?;
         let backend = repository.backend();
-        sweep::sweep_dead_stages(backend)?;
-        let held = share_repository_for_source(backend, options.source)?;
         repository.heal_config(host)?;
         let known = Known::load(repository, facts)?;
         let mut id = [0; SessionId::LEN];
@@ -104,16 +106,13 @@ impl<'r> Session<'r> {
         let id = SessionId::from_bytes(id);
         let stage = backend.stage(&id.to_string())?;
         let growth = Mutex::new(Growth::new(host.now_ns()));
-        Ok(Self {
-            repository,
-            host,
-            id,
-            min_free: options.min_free,
-            stage,
-            known,
-            growth,
-            _held: held,
-        })
+        Ok(Self { repository, host, id, min_free, stage, known, growth, facts, _held: held })
+    }
+
+    /// Reads what was there when the session began. What cannot be read is not deduplicated against from then on.
+    pub fn reader(&self) -> Reader<'r> {
+        let Known { index, distrusted, .. } = &self.known;
+        Reader::over(self.repository, Arc::clone(index), Arc::clone(distrusted))
     }
 
     /// What was added so far.
@@ -171,7 +170,7 @@ impl<'r> Session<'r> {
         if growth.append(class, payload)? {
             growth.seal(class, self.repository.keys())?;
         }
-        if growth.barrier_is_due(self.host.now_ns(), BARRIER_BYTES, BARRIER_NS) {
+        if growth.barrier_is_due(self.host.now_ns()) {
             self.publish(growth)?;
         }
         Ok(())
@@ -219,6 +218,16 @@ impl<'r> Session<'r> {
             .announce(&layout::session(&self.id), &record.encode().map_err(RepoError::Encode)?)?;
         growth.announced = true;
         Ok(())
+    }
+}
+
+/// A marker stays where packs were published: what it names is the beginning of a backup, for the next one to use.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let growth = self.growth.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if growth.announced && !growth.published {
+            let _best_effort = self.repository.backend().delete(&layout::session(&self.id));
+        }
     }
 }
 

@@ -164,6 +164,8 @@ fn assemble(
         for (_, before) in std::mem::replace(&mut late, later) {
             push(&mut builder, before, tally)?;
         }
+        // What came late knows better than the draft.
+        let entry = late.remove(&entry.key).unwrap_or(entry);
         push(&mut builder, entry, tally)?;
     }
     for (_, after) in late {
