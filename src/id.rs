@@ -217,8 +217,7 @@ impl HashKeys {
         }
     }
 
-    /// The id of a blob of this type with this plaintext. Uses rayon above
-    /// 128 KiB, where BLAKE3 gains from it.
+    /// The id of a blob of this type with this plaintext.
     pub fn blob_id(&self, kind: BlobType, plain: &[u8]) -> BlobId {
         BlobId(keyed(&self.blob[usize::from(kind.code()) - 1], plain))
     }
@@ -250,14 +249,10 @@ impl HashKeys {
     }
 }
 
-/// Below this a thread hand-over costs more than it saves (BLAKE3's own advice).
-const PARALLEL_FROM_BYTES: usize = 128 * 1024;
-
+/// One thread hashes one blob. Blobs are many and small, so the threads are better busy with different blobs (`chunker::hash`,
+/// the archive's workers) than with the halves of one.
 fn keyed(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
-    if bytes.len() < PARALLEL_FROM_BYTES {
-        return *blake3::keyed_hash(key, bytes).as_bytes();
-    }
-    *blake3::Hasher::new_keyed(key).update_rayon(bytes).finalize().as_bytes()
+    *blake3::keyed_hash(key, bytes).as_bytes()
 }
 
 #[cfg(test)]
@@ -290,13 +285,6 @@ mod tests {
     fn the_repository_is_part_of_the_identity() {
         let other = HashKeys::of_repository(&RepositoryId::from_bytes([8; 32]));
         assert_ne!(keys().blob_id(BlobType::Data, b"x"), other.blob_id(BlobType::Data, b"x"));
-    }
-
-    #[test]
-    fn parallel_and_serial_hashing_agree() {
-        let bytes = vec![3; PARALLEL_FROM_BYTES + 1];
-        let serial = *blake3::keyed_hash(&keys().pack, &bytes).as_bytes();
-        assert_eq!(keys().pack_id(&bytes), PackId::from_bytes(serial));
     }
 
     #[test]

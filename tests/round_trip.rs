@@ -216,3 +216,47 @@ fn a_name_that_stands_for_other_roots_is_refused_unless_they_moved() {
     let report = moved(true).unwrap();
     assert_eq!(report.record.counts.new_files, 0, "files are compared by relative path");
 }
+
+#[test]
+fn what_was_a_database_is_saved_as_what_it_is_now() {
+    let world = World::new(6);
+    let source = world.path("source");
+    larder_sample::make(&larder_sample::Spec::tiny(), &source).unwrap();
+    fs::write(world.path("secret"), "not for the backup").unwrap();
+    assert_eq!(world.backup().record.databases.len(), 1);
+    for (number, replace) in [
+        (
+            1,
+            Box::new(|path: &Path| std::os::unix::fs::symlink("../secret", path).unwrap())
+                as Box<dyn Fn(&Path)>,
+        ),
+        (2, Box::new(|path: &Path| fs::create_dir(path).unwrap())),
+        (3, Box::new(|path: &Path| fs::write(path, "plain text").unwrap())),
+    ] {
+        let database = source.join("partshub.db");
+        let _ = fs::remove_file(&database).or_else(|_| fs::remove_dir(&database));
+        replace(&database);
+        let report = world.backup();
+        assert!(report.record.databases.is_empty());
+        assert_eq!(report.record.outcome, Outcome::Clean, "{:?}", report.record.findings);
+        let restored = world.restore(&format!("restored-{number}"));
+        assert_eq!(differences(&source, &restored), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_database_that_only_a_late_log_gives_away_is_captured_with_it() {
+    let world = World::new(7);
+    let source = world.path("source");
+    fs::write(source.join("sealed.db"), [0x5a; 8192]).unwrap();
+    assert!(world.backup().record.databases.is_empty());
+    // A header of a write-ahead log is enough to make its neighbour a database.
+    let mut log = vec![0x37, 0x7f, 0x06, 0x82];
+    log.resize(4096, 1);
+    fs::write(source.join("sealed.db-wal"), log).unwrap();
+    let report = world.backup();
+    assert_eq!(report.record.databases.len(), 1, "{:?}", report.record);
+    assert_eq!(report.record.outcome, Outcome::WithFindings);
+    let restored = world.restore("restored");
+    assert_eq!(differences(&source, &restored), Vec::<String>::new());
+}

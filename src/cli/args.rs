@@ -77,7 +77,7 @@ pub(crate) struct Globals {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colors {
-    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    /// On a terminal, unless `NO_COLOR` is set or TERM is dumb
     Auto,
     /// Always
     Always,
@@ -136,7 +136,7 @@ impl Globals {
 
     /// True when the value of a flag is the environment's.
     pub(crate) fn is_from_environment(&self, flag: &str) -> bool {
-        self.from_environment.iter().any(|it| *it == flag)
+        self.from_environment.contains(&flag)
     }
 }
 

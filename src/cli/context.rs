@@ -76,7 +76,7 @@ impl Context {
 
     /// In which zone times are written.
     pub(crate) fn clock(&self) -> Clock<'_> {
-        Clock { zone: &self.settings.zone.zone, name: &self.settings.zone.name }
+        Clock { zone: &self.settings.zone.rules, name: &self.settings.zone.name }
     }
 
     /// A command line for this repository and configuration.
@@ -107,7 +107,8 @@ impl Context {
             }
             Failure::Library(error) => {
                 let hint = hints::for_error(error, self);
-                self.console.failure(exit, &in_full(error), hint.as_deref());
+                let text = self.console.brief(&in_full(error));
+                self.console.failure(exit, &text, hint.as_deref());
             }
         }
         exit

@@ -11,7 +11,7 @@ use crate::cli::shell;
 /// The hint for an error, if there is one thing to do.
 pub(crate) fn for_error(error: &Error, context: &Context) -> Option<String> {
     match error {
-        Error::Select(error) => for_selection(error, context),
+        Error::Select(error) => Some(for_selection(error, context)),
         Error::NotInSnapshot { snapshot, .. } => Some(context.command(&format!("ls {snapshot}"))),
         Error::OtherRoots { name, .. } => Some(format!(
             "add --moved if {} has moved, or --source NAME if it is another one",
@@ -63,14 +63,14 @@ fn no_repository(context: &Context) -> String {
     }
 }
 
-fn for_selection(error: &SelectError, context: &Context) -> Option<String> {
+fn for_selection(error: &SelectError, context: &Context) -> String {
     match error {
-        SelectError::Nothing { asked: None } => Some(context.command("backup DIR")),
+        SelectError::Nothing { asked: None } => context.command("backup DIR"),
         SelectError::SeveralSources { sources, .. } => {
             let source = sources.first().map_or("NAME", String::as_str);
-            Some(format!("add --source {}", shell::word(source)))
+            format!("add --source {}", shell::word(source))
         }
-        SelectError::Ambiguous { .. } => Some("give more digits of the id".to_owned()),
-        _ => Some(context.command("snapshots")),
+        SelectError::Ambiguous { .. } => "give more digits of the id".to_owned(),
+        _ => context.command("snapshots"),
     }
 }

@@ -9,8 +9,8 @@ use crate::cli::config::suggest::nearest;
 /// A zone of the IANA database, and who named it.
 #[derive(Debug, Clone)]
 pub(crate) struct Zone {
-    /// The zone.
-    pub(crate) zone: TimeZone,
+    /// Its rules.
+    pub(crate) rules: TimeZone,
     /// Its name.
     pub(crate) name: String,
     /// Who named it.
@@ -50,13 +50,13 @@ fn of_the_system() -> Zone {
 }
 
 fn utc(remark: Option<String>) -> Zone {
-    Zone { zone: TimeZone::UTC, name: "UTC".to_owned(), origin: "default".to_owned(), remark }
+    Zone { rules: TimeZone::UTC, name: "UTC".to_owned(), origin: "default".to_owned(), remark }
 }
 
 fn named(name: &str, origin: String) -> Option<Zone> {
-    let zone = TimeZone::get(name).ok()?;
-    let name = zone.iana_name()?.to_owned();
-    Some(Zone { zone, name, origin, remark: None })
+    let rules = TimeZone::get(name).ok()?;
+    let name = rules.iana_name()?.to_owned();
+    Some(Zone { rules, name, origin, remark: None })
 }
 
 /// Why a name is no zone; `None` when it is one.

@@ -117,6 +117,20 @@ impl Facts {
         }
     }
 
+    /// Says of places that they were found bad.
+    pub fn publish_damaged(
+        &self,
+        repository: &Repository,
+        places: &[(PackId, u64)],
+        host: &dyn Host,
+    ) -> Result<()> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let damaged = |&(pack, offset): &_| (Subject::Damaged { pack, offset }, Statement::Holds);
+        self.publish(repository, places.iter().map(damaged).collect(), host)
+    }
+
     /// Publishes statements about subjects, all durable on return. Facts name snapshots and packs that others wrote, so those directories
     /// are synced first.
     pub fn publish(

@@ -67,10 +67,27 @@ fn take(
     }
 }
 
-/// Who has announced a session, for a message; empty when nobody has or it cannot be read.
+/// True when the session behind a marker is over and has left it: the living hold theirs locked.
+pub(super) fn is_abandoned(backend: &dyn Backend, marker: &Key) -> Result<bool> {
+    match backend.stat(marker) {
+        Ok(_) => {}
+        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    let Some(_ours) = backend.lock(marker, LockMode::Exclusive)? else { return Ok(false) };
+    // Its owner may have removed it just before it was locked, and locking has made it again, empty.
+    let made_again = backend.stat(marker)?.len == 0;
+    if made_again {
+        backend.delete(marker)?;
+    }
+    Ok(!made_again)
+}
+
+/// Who is at work and has announced it, for a message; empty when nobody has or it cannot be read.
 fn holders(backend: &dyn Backend) -> String {
     let sessions = backend.list(layout::SESSIONS).unwrap_or_default();
     let described = layout::ids(&sessions)
+        .filter(|(id, _)| !is_abandoned(backend, &layout::session(id)).unwrap_or(false))
         .filter_map(|(id, _)| backend.get(&layout::session(&id)).ok())
         .filter_map(|bytes| SessionRecord::decode(&bytes).ok())
         .map(|record| format!("`{}` on {}, process {}", record.command, record.host, record.pid))

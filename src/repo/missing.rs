@@ -33,6 +33,17 @@ pub fn missing_snapshots(listing: &Listing, facts: &Facts) -> Vec<Missing> {
     missing
 }
 
+/// The snapshots that the next record of a source names, ascending. What is missing, or there and unreadable, is named on until it is
+/// forgotten: else the night after a loss would be the last to know of it.
+pub fn names_for_next(listing: &Listing, facts: &Facts, source: &str) -> Vec<SnapshotId> {
+    let mut names: BTreeSet<SnapshotId> =
+        listing.of_source(source).map(|snapshot| snapshot.id).collect();
+    let gone: BTreeSet<SnapshotId> = forgotten(facts).map(|(id, ..)| id).collect();
+    let stated = newest_statements(listing, facts).remove(source).map(|(_, named)| named);
+    names.extend(stated.unwrap_or_default().into_iter().filter(|id| !gone.contains(id)));
+    names.into_iter().collect()
+}
+
 type Rank = (u64, SnapshotId);
 
 fn newest_statements<'a>(

@@ -27,6 +27,7 @@ pub mod repository;
 pub mod facts;
 pub mod snapshots;
 
+pub mod distrust;
 pub mod missing;
 pub mod verify;
 

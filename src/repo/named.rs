@@ -5,6 +5,19 @@ use crate::id::HashKeys;
 use crate::repo::backend::{Backend, BackendError, Key};
 use crate::repo::error::{Damage, RepoError, Result};
 
+/// The bytes of a small object; `None` when there is none. One that is there and cannot be read, tried twice, is damaged: it must
+/// not keep the others from serving.
+pub(super) fn read_object(backend: &dyn Backend, key: &Key) -> Result<Option<Vec<u8>>> {
+    let attempt = || match backend.get(key) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(BackendError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    attempt().or_else(|_| attempt()).map_err(|error| {
+        Damage::Object { object: key.to_string(), reason: error.to_string() }.into()
+    })
+}
+
 /// The structure in an object, proved by its name; `None` when no such object exists. `has_name` compares the hash of the bytes with
 /// the name.
 pub(super) fn read_named<T: Durable>(
@@ -13,11 +26,7 @@ pub(super) fn read_named<T: Durable>(
     keys: &HashKeys,
     has_name: impl Fn(&HashKeys, &[u8]) -> bool,
 ) -> Result<Option<T>> {
-    let bytes = match backend.get(key) {
-        Ok(bytes) => bytes,
-        Err(BackendError::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(bytes) = read_object(backend, key)? else { return Ok(None) };
     let damage = |reason: String| Damage::Object { object: key.to_string(), reason };
     if !has_name(keys, &bytes) {
         return Err(

@@ -1,12 +1,12 @@
 //! Giving blobs back: every place is tried, every byte is proved.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::codec::index::Place;
-use crate::id::{BlobId, BlobType, PackId};
+use crate::id::{BlobId, BlobType};
 use crate::repo::blobs::BlobRead;
 use crate::repo::compress::decompress;
+use crate::repo::distrust::Distrusted;
 use crate::repo::error::{Damage, Result};
 use crate::repo::facts::Facts;
 use crate::repo::index::Index;
@@ -16,8 +16,8 @@ use crate::repo::repository::Repository;
 /// Reads blobs of one repository, as its index was when this was made.
 pub struct Reader<'r> {
     repository: &'r Repository,
-    index: Index,
-    distrusted: BTreeSet<(PackId, u64)>,
+    index: Arc<Index>,
+    distrusted: Arc<Distrusted>,
     found: Mutex<Vec<Damage>>,
 }
 
@@ -25,13 +25,28 @@ impl<'r> Reader<'r> {
     /// Maps the index. Places that facts call damaged are tried last.
     pub fn open(repository: &'r Repository, facts: &Facts) -> Result<Self> {
         let index = Index::load(repository.backend(), repository.keys())?;
+        Ok(Self::over(repository, Arc::new(index), Arc::new(Distrusted::by(facts))))
+    }
+
+    /// Reads through an index that is loaded; what turns out bad is distrusted by all who share the second.
+    pub(super) fn over(
+        repository: &'r Repository,
+        index: Arc<Index>,
+        distrusted: Arc<Distrusted>,
+    ) -> Self {
         let found = Mutex::new(index.unreadable().to_vec());
-        Ok(Self { repository, index, distrusted: facts.damaged_places(), found })
+        Self { repository, index, distrusted, found }
     }
 
     /// The index that is read through.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Places that the packs' own directories give, for blobs that no segment lists.
+    pub fn salvaged(&self, blob_type: BlobType, id: &BlobId) -> Result<Vec<Place>> {
+        let (backend, keys) = (self.repository.backend(), self.repository.keys());
+        self.index.salvaged(backend, keys, self.repository.id(), (blob_type, id))
     }
 
     /// Damage that was met and worked around so far; each is returned once.
@@ -53,7 +68,7 @@ impl<'r> Reader<'r> {
             self.note(damage);
         }
         let mut places = lookup.places;
-        places.sort_by_key(|place| self.distrusted.contains(&(place.pack, place.offset)));
+        places.sort_by_key(|place| self.distrusted.contains(place));
         places
     }
 
@@ -96,7 +111,10 @@ impl<'r> Reader<'r> {
         for place in places {
             match self.read_place(place, id) {
                 Ok(plain) => return Some(plain),
-                Err(damage) => failed.push(damage),
+                Err(damage) => {
+                    self.distrusted.meet(place);
+                    failed.push(damage);
+                }
             }
         }
         None
@@ -109,9 +127,7 @@ impl BlobRead for Reader<'_> {
         let listed = self.listed(blob_type, id);
         let mut plain = self.first_sound(&listed, id, &mut failed);
         if plain.is_none() {
-            let (backend, keys) = (self.repository.backend(), self.repository.keys());
-            let mut others =
-                self.index.salvaged(backend, keys, self.repository.id(), (blob_type, id))?;
+            let mut others = self.salvaged(blob_type, id)?;
             others.retain(|place| !listed.contains(place));
             plain = self.first_sound(&others, id, &mut failed);
             if plain.is_some() && listed.is_empty() {

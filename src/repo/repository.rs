@@ -7,9 +7,11 @@ use std::sync::Arc;
 use crate::codec::config::{ChunkerConfig, CipherSuite, Config};
 use crate::host::Host;
 use crate::id::{HashKeys, RepositoryId};
-use crate::repo::backend::{Backend, BackendError, Key};
+use crate::repo::backend::{Backend, Key};
 use crate::repo::error::{Damage, RepoError, Result};
 use crate::repo::layout;
+use crate::repo::locks::share_repository;
+use crate::repo::named::read_object;
 
 /// An open repository.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ impl Repository {
     ) -> Result<Self> {
         refuse_what_is_there(&*backend, location)?;
         backend.create_directories(&layout::DIRECTORIES)?;
+        // Whoever finds the first config must not sweep away the second.
+        let _held = share_repository(&*backend)?;
         let mut id = [0; RepositoryId::LEN];
         host.fill_random(&mut id);
         let config = Config {
@@ -65,7 +69,13 @@ impl Repository {
         let mut found = None;
         for key in [layout::config(), layout::config_copy()] {
             match read_config(&*backend, &key) {
-                Ok(config) => found = found.or(Some(config)),
+                Ok(config) if found.as_ref().is_none_or(|first| *first == config) => {
+                    found = Some(config);
+                }
+                Ok(_) => damage.push(Damage::Object {
+                    object: key.to_string(),
+                    reason: "is the config of another repository".into(),
+                }),
                 Err(RepoError::Damaged(bad)) => damage.push(bad),
                 Err(error) => return Err(error),
             }
@@ -140,21 +150,14 @@ pub(super) fn random_name(host: &dyn Host) -> String {
 }
 
 fn read_config(backend: &dyn Backend, key: &Key) -> Result<Config> {
-    let bytes = match backend.get(key) {
-        Ok(bytes) => bytes,
-        Err(BackendError::NotFound { .. }) => {
-            return Err(
-                Damage::Object { object: key.to_string(), reason: "is missing".into() }.into()
-            );
-        }
-        Err(error) => return Err(error.into()),
+    let damage = |reason| Damage::Object { object: key.to_string(), reason };
+    let Some(bytes) = read_object(backend, key)? else {
+        return Err(damage("is missing".into()).into());
     };
     match Config::from_file(&bytes) {
         Ok(config) => Ok(config),
         Err(error) if error.is_too_new() => Err(RepoError::Unsupported { what: error.to_string() }),
-        Err(error) => {
-            Err(Damage::Object { object: key.to_string(), reason: error.to_string() }.into())
-        }
+        Err(error) => Err(damage(error.to_string()).into()),
     }
 }
 

@@ -1,8 +1,11 @@
 //! The records in `snapshots/`: what a repository has to give back.
 
+use std::collections::BTreeMap;
+
 use crate::codec::snapshot::SnapshotRecord;
 use crate::id::SnapshotId;
 use crate::repo::error::{Damage, RepoError, Result};
+use crate::repo::index::LISTINGS;
 use crate::repo::layout;
 use crate::repo::named::read_named;
 use crate::repo::repository::Repository;
@@ -30,20 +33,37 @@ pub struct Listing {
 impl Listing {
     /// Lists and reads every record. One that vanishes between listing and reading was just forgotten: the listing is taken again.
     pub fn read(repository: &Repository) -> Result<Self> {
-        loop {
-            if let Some(listing) = Self::try_read(repository)? {
+        Self::default().refreshed(repository)
+    }
+
+    /// Lists again, and reads what this listing does not have yet: a record never changes.
+    pub fn refreshed(self, repository: &Repository) -> Result<Self> {
+        for _ in 1..LISTINGS {
+            if let Some(listing) = self.try_refresh(repository, false)? {
                 return Ok(listing);
             }
         }
+        let listing = self.try_refresh(repository, true)?;
+        Ok(listing.expect("invariant: the last listing is taken as it is"))
     }
 
-    fn try_read(repository: &Repository) -> Result<Option<Self>> {
+    fn try_refresh(&self, repository: &Repository, is_last: bool) -> Result<Option<Self>> {
         let objects = repository.backend().list(layout::SNAPSHOTS)?;
         let mut listing =
             Self { ids: layout::ids(&objects).map(|(id, _)| id).collect(), ..Self::default() };
+        let known: BTreeMap<SnapshotId, &Snapshot> =
+            self.snapshots.iter().map(|snapshot| (snapshot.id, snapshot)).collect();
         for id in listing.ids.clone() {
+            if let Some(snapshot) = known.get(&id) {
+                listing.snapshots.push((*snapshot).clone());
+                continue;
+            }
             match read_record(repository, id) {
                 Ok(Some(record)) => listing.snapshots.push(Snapshot { id, record }),
+                Ok(None) if is_last => listing.damage.push(Damage::Object {
+                    object: layout::snapshot(&id).to_string(),
+                    reason: "is listed, and cannot be found".into(),
+                }),
                 Ok(None) => return Ok(None),
                 Err(RepoError::Damaged(damage)) => listing.damage.push(damage),
                 Err(error) => return Err(error),

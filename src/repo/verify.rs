@@ -4,7 +4,6 @@ use crate::codec::pack::TrailerEntry;
 use crate::id::{BlobId, BlobType, PackId};
 use crate::repo::error::{Damage, RepoError, Result};
 use crate::repo::index::{Segment, segment_damage};
-use crate::repo::layout;
 use crate::repo::pack::read::{directory, payload_fault, read};
 use crate::repo::repository::Repository;
 
@@ -72,7 +71,7 @@ fn verify_window(
 ) -> Result<()> {
     let Some(first) = window.first() else { return Ok(()) };
     let len = usize::try_from(window_len(window)).unwrap_or(usize::MAX);
-    let bytes = damage_apart(read_twice(repository, id, first.offset, len))?;
+    let bytes = damage_apart(read(repository.backend(), id, first.offset, len))?;
     let mut at = 0;
     for entry in window {
         let end = at + entry.stored_len as usize;
@@ -98,23 +97,12 @@ fn fault_of(
     if stored.is_some_and(|stored| payload_fault(keys, entry, stored).is_none()) {
         return Ok(None);
     }
-    let again = damage_apart(read_twice(repository, id, entry.offset, entry.stored_len as usize))?;
+    let len = entry.stored_len as usize;
+    let again = damage_apart(read(repository.backend(), id, entry.offset, len))?;
     Ok(match again {
         Ok(bytes) => payload_fault(keys, entry, &bytes).map(str::to_owned),
         Err(damage) => Some(damage.to_string()),
     })
-}
-
-fn read_twice(repository: &Repository, id: &PackId, offset: u64, len: usize) -> Result<Vec<u8>> {
-    let attempt = || read(repository.backend(), id, offset, len);
-    match attempt().or_else(|_| attempt()) {
-        // The storage cannot give the bytes: damage, whatever it calls its reason.
-        Err(RepoError::Backend(error)) => {
-            Err(Damage::Object { object: layout::pack(id).to_string(), reason: error.to_string() }
-                .into())
-        }
-        other => other,
-    }
 }
 
 fn blob_damage(pack: &PackId, entry: &TrailerEntry, reason: String) -> Damage {
@@ -128,21 +116,20 @@ fn blob_damage(pack: &PackId, entry: &TrailerEntry, reason: String) -> Damage {
 }
 
 /// Proves a mapped segment: every page, and the name over all bytes.
-pub fn verify_segment(repository: &Repository, segment: &Segment) -> Result<Vec<Damage>> {
+pub fn verify_segment(repository: &Repository, segment: &Segment) -> Vec<Damage> {
     let mut damage: Vec<Damage> = segment
         .view
         .verify_all()
         .into_iter()
         .map(|page| segment_damage(&segment.id, page.to_string()))
         .collect();
-    let bytes = repository.backend().map(&layout::segment(&segment.id))?;
-    if repository.keys().segment_id(&bytes) != segment.id && damage.is_empty() {
+    if damage.is_empty() && repository.keys().segment_id(segment.view.bytes()) != segment.id {
         damage.push(segment_damage(
             &segment.id,
             "the bytes do not have the hash that is its name".into(),
         ));
     }
-    Ok(damage)
+    damage
 }
 
 /// Separates damage, which is a finding, from a failure of the check itself.

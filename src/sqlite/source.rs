@@ -8,6 +8,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,6 +50,8 @@ struct Facts {
     journal_live: bool,
     /// Some process has a lock on it; in WAL mode every open connection keeps one.
     locked: bool,
+    /// The file has further names; a log beside one of them is not seen from here.
+    other_names: bool,
     network: bool,
 }
 
@@ -72,6 +75,7 @@ impl Facts {
             journal_bytes: size("-journal")?.unwrap_or_default(),
             journal_live: is_live_journal(&journal_head),
             locked: is_locked(path)?,
+            other_names: fs::symlink_metadata(path)?.nlink() > 1,
             network: NETWORK_FILE_SYSTEMS.contains(&kind),
         })
     }
@@ -98,6 +102,11 @@ impl Facts {
         }
         if self.network {
             let detail = "its log cannot be shared over a network file system";
+            return Err(Refused::because(Refusal::CannotOpen, detail));
+        }
+        if self.locked && self.other_names && !side_files_complete {
+            // Opening it here would make a second log beside this name, and see none of the commits in the first.
+            let detail = "it is in use under another of its names, and its log is there";
             return Err(Refused::because(Refusal::CannotOpen, detail));
         }
         match (side_files_complete || self.locked, self.at_rest()) {
@@ -290,6 +299,7 @@ mod tests {
             journal_bytes: 0,
             journal_live: false,
             locked: false,
+            other_names: false,
             network: false,
         }
     }
@@ -335,6 +345,10 @@ mod tests {
         assert_eq!(reason(&empty), Refusal::Changed);
         assert_eq!(reason(&Facts { magic: false, ..stopped() }), Refusal::NotADatabase);
         assert_eq!(reason(&Facts { network: true, ..stopped() }), Refusal::CannotOpen);
+        let elsewhere = Facts { locked: true, other_names: true, ..stopped() };
+        assert_eq!(reason(&elsewhere), Refusal::CannotOpen);
+        let here = Facts { wal_bytes: Some(4152), shm: true, ..elsewhere };
+        assert_eq!(here.approach(), Ok(Approach::Ordinary));
     }
 
     #[test]

@@ -137,8 +137,8 @@ fn test(root: &Path) -> Result<Outcome> {
 
 /// The demonstration, with the binary that the tests built. It passes when it says what it proved.
 fn demo(root: &Path) -> Result<Outcome> {
-    if !root.join("src/cli/commands/demo.rs").exists() {
-        return Ok(Outcome::Skipped("src/cli/commands/demo.rs does not exist yet".to_owned()));
+    if !root.join("src/cli/commands/demo/mod.rs").exists() {
+        return Ok(Outcome::Skipped("src/cli/commands/demo/mod.rs does not exist yet".to_owned()));
     }
     let mut command = Command::new(target_directory(root).join("debug/larder"));
     command.arg("demo").current_dir(root);

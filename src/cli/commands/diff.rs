@@ -40,12 +40,11 @@ pub(crate) fn run(args: &DiffArgs, context: &Context) -> Result<Exit> {
     let repository = context.open()?;
     let catalog = Catalog::open(&repository)?;
     let before = context.select(&catalog, &args.before, &args.of)?;
-    let after = match &args.after {
-        Some(after) => context.select(&catalog, after, &args.of)?,
-        None => {
-            let of = OfSource { source: Some(before.record.source.clone()) };
-            context.select(&catalog, "latest", &of)?
-        }
+    let after = if let Some(after) = &args.after {
+        context.select(&catalog, after, &args.of)?
+    } else {
+        let of = OfSource { source: Some(before.record.source.clone()) };
+        context.select(&catalog, "latest", &of)?
     };
     let reader = catalog.reader()?;
     let pair = Pair { before, after, reader: &reader };
@@ -53,8 +52,7 @@ pub(crate) fn run(args: &DiffArgs, context: &Context) -> Result<Exit> {
         Form::Text => pair.page(context)?,
         _ => pair.document(context.clock())?,
     }
-    context.note_damage(&reader.take_damage());
-    Ok(Exit::Ok)
+    Ok(context.note_damage(&catalog, &reader))
 }
 
 struct Pair<'a> {

@@ -61,8 +61,7 @@ pub(crate) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
     let done = done.map_err(Failure::from);
     listed.end(done.as_ref().err().map(Failure::exit))?;
     done?;
-    context.note_damage(&reader.take_damage());
-    Ok(Exit::Ok)
+    Ok(context.note_damage(&catalog, &reader))
 }
 
 /// Takes the entries as they come.
@@ -84,7 +83,7 @@ impl<W: Write> Listed for Lines<'_, W> {
     fn entry(&mut self, entry: &Entry) -> larder::error::Result<()> {
         let mut line = Vec::new();
         if self.args.long {
-            line.extend(long(entry, &self.context.settings.zone.zone).into_bytes());
+            line.extend(long(entry, &self.context.settings.zone.rules).into_bytes());
         }
         line.extend(self.context.console.name(&self.name(entry)));
         if let EntryKind::Symlink { target } = &entry.kind
@@ -133,7 +132,7 @@ impl<'a, W: Write> Json<'a, W> {
 
 impl<W: Write> Listed for Json<'_, W> {
     fn entry(&mut self, entry: &Entry) -> larder::error::Result<()> {
-        let body = EntryBody::of(entry, &self.context.settings.zone.zone);
+        let body = EntryBody::of(entry, &self.context.settings.zone.rules);
         self.listing.item(&body).map_err(|failure| match failure {
             Failure::OutputClosed => writing(io::ErrorKind::BrokenPipe.into()),
             _ => writing(io::Error::other("standard output")),

@@ -70,12 +70,11 @@ pub(crate) fn run(args: &RestoreArgs, context: &Context) -> Result<Exit> {
         Form::Text => said.page()?,
         _ => context.console.json_line("summary", &said.summary())?,
     }
-    context.note_damage(&reader.take_damage());
-    Ok(said.exit())
+    Ok(said.exit().or_worse(context.note_damage(&catalog, &reader)))
 }
 
 fn request(args: &RestoreArgs, context: &Context) -> RestoreRequest {
-    let now = times::civil(context.host.now_ns(), &context.settings.zone.zone);
+    let now = times::civil(context.host.now_ns(), &context.settings.zone.rules);
     RestoreRequest {
         paths: args.paths.clone(),
         target: args.target.clone(),

@@ -88,7 +88,9 @@ fn faults(context: &Context, catalog: &Catalog<'_>) -> Exit {
         for missing in &missing {
             context.console.damage(&wording::missing(missing.id, &missing.source));
         }
-        damage.iter().for_each(|damage| context.console.damage(&damage.to_string()));
+        for damage in &damage {
+            context.console.damage(&context.console.brief(&damage.to_string()));
+        }
         context.console.hint(&context.command("check"));
     }
     Exit::Damage
@@ -146,7 +148,7 @@ fn source(context: &Context, snapshots: &[Tagged<'_>]) -> Result<()> {
     for (line, fold) in lines.zip(&folds) {
         context.console.line(line)?;
         if let Some((oldest, _)) = fold.alike.last() {
-            let back = times::short(oldest.record.time_ns, &context.settings.zone.zone, with_year);
+            let back = times::short(oldest.record.time_ns, &context.settings.zone.rules, with_year);
             let number = count(fold.alike.len() as u64);
             context.console.line(&format!("   + {number} identical, back to {back}"))?;
         }
@@ -189,7 +191,7 @@ impl Fold<'_> {
         let findings = Some(wording::findings(record)).filter(|it| !it.is_empty());
         vec![
             snapshot.id.short(),
-            times::short(record.time_ns, &context.settings.zone.zone, with_year),
+            times::short(record.time_ns, &context.settings.zone.rules, with_year),
             count(record.counts.files),
             bytes(record.counts.bytes),
             bytes(added_bytes),
@@ -201,7 +203,7 @@ impl Fold<'_> {
 
 /// The year is left out while all is of this year.
 fn spans_years(context: &Context, snapshots: &[Tagged<'_>]) -> bool {
-    let year = |ns| times::civil(ns, &context.settings.zone.zone).year();
+    let year = |ns| times::civil(ns, &context.settings.zone.rules).year();
     let this = year(context.host.now_ns());
     snapshots.iter().any(|(it, _)| year(it.record.time_ns) != this)
 }

@@ -240,12 +240,12 @@ fn read_references(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<ReferenceCo
     let mut references = Vec::new();
     for Located { value: section, line } in reader.sections(top, ("reference", "[[reference]]")) {
         reader.refuse_unknown(section, REFERENCE);
-        let mut needed = |key| match reader.text(section, key) {
-            Some(text) => text.value,
-            None => {
+        let mut needed = |key| {
+            let text = reader.text(section, key);
+            if text.is_none() {
                 reader.fault(line, format!("a [[reference]] needs {key} = \"...\""));
-                String::new()
             }
+            text.map(|text| text.value).unwrap_or_default()
         };
         references.push(ReferenceConfig {
             database: needed("database"),

@@ -15,7 +15,7 @@ pub(crate) struct Fault {
 }
 
 /// A value and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Located<T> {
     /// The value.
     pub(crate) value: T,
@@ -112,7 +112,7 @@ impl<'t> Reader<'t> {
             return Vec::new();
         };
         let mut texts = Vec::new();
-        for item in items.iter() {
+        for item in items {
             let item = self.locate(item);
             match item.value {
                 DeValue::String(text) if !text.is_empty() => {
@@ -126,13 +126,11 @@ impl<'t> Reader<'t> {
 
     pub(super) fn flag(&mut self, section: Section<'_>, key: &str) -> Option<bool> {
         let found = self.value(section, key)?;
-        match found.value {
-            DeValue::Boolean(flag) => Some(*flag),
-            _ => {
-                self.wrong_type(section, key, found, "true or false");
-                None
-            }
+        if let DeValue::Boolean(flag) = found.value {
+            return Some(*flag);
         }
+        self.wrong_type(section, key, found, "true or false");
+        None
     }
 
     pub(super) fn count(&mut self, section: Section<'_>, key: &str) -> Option<u32> {
@@ -154,13 +152,11 @@ impl<'t> Reader<'t> {
         (key, name): (&str, &'static str),
     ) -> Option<Section<'d>> {
         let found = self.value(parent, key)?;
-        match found.value {
-            DeValue::Table(table) => Some(Section { name, table }),
-            _ => {
-                self.wrong_type(parent, key, found, &format!("a table {name}"));
-                None
-            }
+        if let DeValue::Table(table) = found.value {
+            return Some(Section { name, table });
         }
+        self.wrong_type(parent, key, found, &format!("a table {name}"));
+        None
     }
 
     /// The tables `[[key]]`, each with its line.
@@ -175,7 +171,7 @@ impl<'t> Reader<'t> {
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for item in items.iter() {
+        for item in items {
             let item = self.locate(item);
             match item.value {
                 DeValue::Table(table) => {

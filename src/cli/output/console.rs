@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::args::{Colors, Globals};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
-use crate::cli::output::escape::{printable, tame};
+use crate::cli::output::escape::{printable, shorten_ids, tame};
 use crate::cli::output::json::{ErrorBody, Line, Path, WarningBody, WarningKind};
 
 /// What standard output carries.
@@ -23,12 +23,19 @@ pub(crate) enum Form {
     Lines,
 }
 
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loudness {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
 /// Standard output and standard error.
 #[derive(Debug)]
 pub(crate) struct Console {
     form: Form,
-    quiet: bool,
-    verbose: bool,
+    loudness: Loudness,
     progress: bool,
     colors: bool,
     output_is_terminal: bool,
@@ -45,8 +52,11 @@ impl Console {
                 (true, false) => Form::Document,
                 (true, true) => Form::Lines,
             },
-            quiet: globals.quiet,
-            verbose: globals.verbose > 0,
+            loudness: match (globals.quiet, globals.verbose) {
+                (true, _) => Loudness::Quiet,
+                (false, 0) => Loudness::Normal,
+                (false, _) => Loudness::Verbose,
+            },
             progress: !globals.no_progress && !globals.quiet,
             colors: wants_colors(globals.color, error_is_terminal && !dumb),
             output_is_terminal: io::stdout().is_terminal(),
@@ -57,8 +67,7 @@ impl Console {
     pub(crate) fn of_json() -> Self {
         Self {
             form: Form::Document,
-            quiet: false,
-            verbose: false,
+            loudness: Loudness::Normal,
             progress: false,
             colors: false,
             output_is_terminal: false,
@@ -72,12 +81,12 @@ impl Console {
 
     /// True for `--quiet`.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
+        self.loudness == Loudness::Quiet
     }
 
     /// True for `--verbose`.
     pub(crate) fn is_verbose(&self) -> bool {
-        self.verbose
+        self.loudness == Loudness::Verbose
     }
 
     /// True when progress may be shown: by bars on a terminal, by lines in JSON.
@@ -95,6 +104,15 @@ impl Console {
         if self.output_is_terminal { printable(bytes).as_bytes().to_vec() } else { bytes.to_vec() }
     }
 
+    /// The text with shortened ids, for people who do not want to hear more. JSON has them in full.
+    pub(crate) fn brief(&self, text: &str) -> String {
+        if self.form == Form::Text && !self.is_verbose() {
+            shorten_ids(text)
+        } else {
+            text.to_owned()
+        }
+    }
+
     /// A line of text on standard output.
     pub(crate) fn line(&self, text: &str) -> Result<()> {
         let text = if self.output_is_terminal { tame(text) } else { text.into() };
@@ -103,11 +121,12 @@ impl Console {
 
     /// A line of text that `--quiet` leaves out.
     pub(crate) fn detail(&self, text: &str) -> Result<()> {
-        if self.quiet { Ok(()) } else { self.line(text) }
+        if self.is_quiet() { Ok(()) } else { self.line(text) }
     }
 
     /// A JSON document.
     pub(crate) fn document(&self, document: &impl Serialize) -> Result<()> {
+        debug_assert_ne!(self.form, Form::Text, "JSON where text was promised");
         write_line(&mut io::stdout().lock(), &to_json(document)?)
     }
 
@@ -155,7 +174,7 @@ impl Console {
 
     /// Something worth a word.
     pub(crate) fn note(&self, text: impl Into<String>) {
-        if !self.quiet {
+        if !self.is_quiet() {
             self.warning(WarningKind::Note, &Warning::about(Vec::new(), text));
         }
     }

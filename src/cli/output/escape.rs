@@ -24,6 +24,23 @@ pub(crate) fn tame(text: &str) -> Cow<'_, str> {
     tame.into()
 }
 
+/// The text with the first eight digits of each id of 64: enough to find it, few enough to read.
+pub(crate) fn shorten_ids(text: &str) -> String {
+    const DIGITS: usize = 64;
+    let is_id = |word: &str| word.len() == DIGITS && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let between = |c: char| !c.is_ascii_alphanumeric();
+    text.split_inclusive(between)
+        .map(|part| {
+            let word = part.trim_end_matches(between);
+            if is_id(word) {
+                format!("{}{}", &word[..8], &part[word.len()..])
+            } else {
+                part.to_owned()
+            }
+        })
+        .collect()
+}
+
 fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 8);
     for part in bytes.utf8_chunks() {
@@ -69,6 +86,14 @@ mod tests {
         assert_eq!(printable(b"a\nb\x1b[31m\\"), "a\\nb\\x1b[31m\\\\");
         assert_eq!(printable(b"\xff\xfe.txt"), "\\xff\\xfe.txt");
         assert_eq!(printable("a\u{202e}b".as_bytes()), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn ids_are_shortened_where_they_stand_alone() {
+        let id = "7b94a8e5".repeat(8);
+        let text = format!("packs/{id}: blob {id} (pack {id}, offset 5)");
+        assert_eq!(shorten_ids(&text), "packs/7b94a8e5: blob 7b94a8e5 (pack 7b94a8e5, offset 5)");
+        assert_eq!(shorten_ids(&format!("{id}0")), format!("{id}0"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::output::console::{Console, Form};
 use crate::cli::output::json::WarningKind;
-use crate::cli::output::units::{bytes, duration, many};
+use crate::cli::output::units::{bytes, many, seconds};
 use crate::cli::signals::Signals;
 
 /// Between two lines of JSON.
@@ -97,12 +97,12 @@ impl<'c> Progress<'c> {
 
     fn style(&self, phase: Phase, total: Option<Total>) -> ProgressStyle {
         let bar = match (total.is_some(), self.console.has_colors()) {
-            (true, true) => "{bar:24.cyan}",
-            (true, false) => "{bar:24}",
+            (true, true) => "{bar:20.cyan}",
+            (true, false) => "{bar:20}",
             (false, _) => "{spinner}",
         };
         let items = self.items.clone();
-        let style = ProgressStyle::with_template(&format!("  {{prefix:11}} {bar}  {{done}}"))
+        let style = ProgressStyle::with_template(&format!("  {{prefix:9}}  {bar}  {{done}}"))
             .expect("invariant: the template is a constant that the tests draw");
         style.progress_chars("=> ").with_key(
             "done",
@@ -221,17 +221,17 @@ fn done(phase: Phase, total: Option<Total>, (state, items): (&ProgressState, u64
     if !counts_bytes(phase) {
         return items;
     }
-    let mut text = bytes(state.pos());
-    if let Some(total) = total {
-        let about = if total.estimated { "~" } else { "" };
+    let (pos, rate) = (bytes(state.pos()), state.per_sec());
+    let Some(total) = total else {
+        return format!("{pos}  {items}  {}/s", bytes(whole(rate)));
+    };
+    let about = if total.estimated { "~" } else { "" };
+    let mut text = format!("{pos} of {about}{}  {}/s", bytes(total.bytes), bytes(whole(rate)));
+    if total.bytes > state.pos() && rate > 1.0 {
+        // Rounded up: nothing is left in no time.
+        let left = Duration::from_secs(state.eta().as_secs() + 1);
         // Writing to a string cannot fail.
-        let _ = write!(text, " of {about}{}", bytes(total.bytes));
-    }
-    let rate = state.per_sec();
-    let _ = write!(text, "  {items}  {}/s", bytes(whole(rate)));
-    let left = total.map_or(0, |total| total.bytes.saturating_sub(state.pos()));
-    if left > 0 && rate > 1.0 {
-        let _ = write!(text, "  {} left", duration(state.eta()));
+        let _ = write!(text, "  {} left", seconds(left));
     }
     text
 }

@@ -52,13 +52,12 @@ fn civil_of(time_ns: i128, zone: &TimeZone) -> ZonedDateTime {
 pub(crate) fn parse(text: &str, zone: &TimeZone) -> Result<i64, String> {
     let wrong =
         || "write a time like \"2026-11-22 03:00\", or 2026-11-22T03:00:00+01:00".to_owned();
-    let timestamp = match text.parse::<Timestamp>() {
-        Ok(timestamp) => timestamp,
-        Err(_) => {
-            let clock: jiff::civil::DateTime = text.parse().map_err(|_| wrong())?;
-            let ambiguous = zone.to_ambiguous_zoned_datetime(clock);
-            ambiguous.compatible().map_err(|_| wrong())?.timestamp()
-        }
+    let timestamp = if let Ok(timestamp) = text.parse::<Timestamp>() {
+        timestamp
+    } else {
+        let clock: jiff::civil::DateTime = text.parse().map_err(|_| wrong())?;
+        let ambiguous = zone.to_ambiguous_zoned_datetime(clock);
+        ambiguous.compatible().map_err(|_| wrong())?.timestamp()
     };
     i64::try_from(timestamp.as_nanosecond())
         .map_err(|_| "the time is not between 1677 and 2262".to_owned())

@@ -48,7 +48,6 @@ pub(crate) fn many(number: u64, one: &str) -> String {
 
 /// A duration: `6 ms`, `0.4 s`, `12 s`, `3 min 4 s`, `1 h 12 min`.
 pub(crate) fn duration(time: Duration) -> String {
-    let secs = time.as_secs();
     if time < Duration::from_millis(100) {
         return format!("{} ms", time.as_millis());
     }
@@ -56,6 +55,12 @@ pub(crate) fn duration(time: Duration) -> String {
         let tenths = (time.as_millis() + 50) / 100;
         return format!("{}.{} s", tenths / 10, tenths % 10);
     }
+    seconds(time)
+}
+
+/// A duration in whole seconds: `7 s`, `3 min 4 s`, `1 h 12 min`.
+pub(crate) fn seconds(time: Duration) -> String {
+    let secs = time.as_secs();
     match secs {
         0..60 => format!("{secs} s"),
         60..3600 => format!("{} min {} s", secs / 60, secs % 60),

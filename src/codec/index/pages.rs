@@ -85,6 +85,10 @@ impl<B: Deref<Target = [u8]>> Pages<B> {
         Ok(Self { bytes, keys: keys.clone(), count, verified })
     }
 
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.count
     }

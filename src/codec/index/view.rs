@@ -27,6 +27,11 @@ impl<B: Deref<Target = [u8]>> SegmentView<B> {
         Ok(Self { pages, layout, repository })
     }
 
+    /// The bytes as they lie.
+    pub fn bytes(&self) -> &[u8] {
+        self.pages.bytes()
+    }
+
     /// The repository that the segment belongs to.
     pub fn repository(&self) -> RepositoryId {
         self.repository

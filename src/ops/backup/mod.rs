@@ -17,10 +17,10 @@ use crate::repo::backend::Refusal;
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::{Damage, RepoError};
 use crate::repo::facts::Facts;
-use crate::repo::missing::next_sequence;
+use crate::repo::missing::{names_for_next, next_sequence};
 use crate::repo::read::Reader;
 use crate::repo::repository::Repository;
-use crate::repo::session::{Added, Session, SessionOptions};
+use crate::repo::session::{Added, Session, claim_source};
 use crate::repo::snapshots::{Listing, Snapshot};
 use crate::repo::space::MinFree;
 use crate::snapshot::archive::capture::Capture;
@@ -92,18 +92,19 @@ pub fn backup(
 ) -> Result<BackupReport> {
     let run = Run { repository, options, capture, host, observer, started_ns: host.now_ns() };
     options.tags.iter().try_for_each(|tag| check_tag(tag))?;
-    let facts = Facts::read(repository)?;
     let listing = Listing::read(repository)?;
     let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved)
         .map_err(naming)?;
     if options.dry_run {
-        return run.rehearsal(&facts, &listing, &source);
+        return run.rehearsal(&Facts::read(repository)?, &listing, &source);
     }
-    let session_options = SessionOptions { source: &source, min_free: options.min_free };
-    let session = Session::begin(repository, &facts, session_options, host)?;
-    // Listed again under the lock of the source: nobody takes a snapshot of it any more until this one is saved.
-    let listing = Listing::read(repository)?;
-    let reader = Reader::open(repository, &facts)?;
+    let held = claim_source(repository, &source)?;
+    // Listed again under the lock of the source: nobody takes a snapshot of it any more until this one is saved. Snapshots before
+    // facts, so that one that is being forgotten is either still there or explained.
+    let listing = listing.refreshed(repository)?;
+    let facts = Facts::read(repository)?;
+    let session = Session::begin(repository, &facts, held, options.min_free, host)?;
+    let reader = session.reader();
     let archived = match run.archive(&listing, &source, &reader, &session) {
         Ok(archived) => archived,
         Err(error) => return Err(keep_what_is_finished(&session, error)),
@@ -245,9 +246,7 @@ impl Run<'_> {
             tags: self.options.tags.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
             findings: self.findings(archived),
             findings_total: archived.findings.len() as u64,
-            siblings: Siblings {
-                present: listing.of_source(source).map(|snapshot| snapshot.id).collect(),
-            },
+            siblings: Siblings { present: names_for_next(listing, facts, source) },
             extensions: Vec::new(),
         }
     }

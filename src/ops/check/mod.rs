@@ -13,6 +13,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::codec::manifest::EntryKey;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::id::{BlobId, BlobType, PackId, SnapshotId};
 use crate::observe::{Observer, Phase, Total};
 use crate::ops::catalog::Catalog;
@@ -23,6 +24,7 @@ use crate::repo::read::Reader;
 use crate::repo::verify::{PackReport, verify_pack, verify_segment};
 
 mod affected;
+mod notes;
 mod structure;
 
 use structure::Structure;
@@ -112,6 +114,19 @@ pub fn check(
     check.attribute()
 }
 
+/// Tells later runs of the places that a check found bad, so that the next backup stores again what it can. Returns how many are new.
+pub fn remember(catalog: &Catalog<'_>, report: &CheckReport, host: &dyn Host) -> Result<u64> {
+    let known = catalog.facts().damaged_places();
+    let spots = report.findings.iter().filter_map(|finding| match finding.damage {
+        Damage::Blob { pack, offset, .. } => Some((pack, offset)),
+        _ => None,
+    });
+    let new: BTreeSet<_> = spots.filter(|spot| !known.contains(spot)).collect();
+    let new: Vec<_> = new.into_iter().collect();
+    catalog.facts().publish_damaged(catalog.repository(), &new, host)?;
+    Ok(new.len() as u64)
+}
+
 /// Packs in the listing, by id, with their length.
 type Packs = BTreeMap<PackId, u64>;
 
@@ -137,9 +152,6 @@ impl Check<'_> {
             self.catalog.repository().backend().list(layout::PACKS).map_err(Error::from_backend)?;
         let packs: Packs =
             layout::ids::<PackId>(&objects).map(|(id, info)| (id, info.len)).collect();
-        for object in objects.iter().filter(|object| object.name.parse::<PackId>().is_err()) {
-            self.report.notes.push(format!("packs/{} is not larder's", object.name));
-        }
         self.report.packs = packs.len() as u64;
         self.report.pack_bytes = packs.values().sum();
         Ok(packs)
@@ -154,7 +166,7 @@ impl Check<'_> {
         }
         self.report.missing = self.catalog.missing();
         self.report.snapshots = snapshots.len() as u64;
-        self.index()?;
+        self.index();
         let mut structure =
             Structure::new(self.reader, packs, self.catalog.facts().damaged_places());
         for snapshot in snapshots {
@@ -166,10 +178,17 @@ impl Check<'_> {
             self.found(damage, blobs);
         }
         self.packs_of_the_index(packs);
+        // What reading has worked around: a bad place of a blob that has another one.
+        for damage in self.reader.take_damage() {
+            if !matches!(damage, Damage::Unlisted { .. }) {
+                self.found(damage, []);
+            }
+        }
+        self.report.notes.extend(notes::notes(self.catalog)?);
         Ok(())
     }
 
-    fn index(&mut self) -> Result<()> {
+    fn index(&mut self) {
         let repository = self.catalog.repository();
         for damage in self.reader.index().unreadable().to_vec() {
             self.found(damage, []);
@@ -177,11 +196,10 @@ impl Check<'_> {
         self.report.segments =
             (self.reader.index().segments().len() + self.reader.index().unreadable().len()) as u64;
         for segment in self.reader.index().segments() {
-            for damage in verify_segment(repository, segment)? {
+            for damage in verify_segment(repository, segment) {
                 self.found(damage, []);
             }
         }
-        Ok(())
     }
 
     /// Every pack that a segment names must be there with its length; a pack that none names is what a crash leaves of a backup.

@@ -22,6 +22,8 @@ pub(super) struct Structure<'a> {
     reach: Reach,
     /// Blobs that were looked up.
     known: HashSet<(BlobType, BlobId)>,
+    /// Blobs that no segment lists, and that their packs still give.
+    unlisted: u64,
     damage: Vec<(Damage, Blobs)>,
 }
 
@@ -37,6 +39,7 @@ impl<'a> Structure<'a> {
             damaged_places,
             reach: Reach::new(),
             known: HashSet::new(),
+            unlisted: 0,
             damage: Vec::new(),
         }
     }
@@ -53,7 +56,15 @@ impl<'a> Structure<'a> {
         self.known.len() as u64
     }
 
-    pub(super) fn into_damage(self) -> Vec<(Damage, Blobs)> {
+    pub(super) fn into_damage(mut self) -> Vec<(Damage, Blobs)> {
+        if self.unlisted > 0 {
+            let reason = format!(
+                "{} blobs that snapshots need are in no segment; their packs still hold them",
+                self.unlisted
+            );
+            self.damage
+                .push((Damage::Object { object: layout::INDEX.into(), reason }, Blobs::new()));
+        }
         self.damage
     }
 
@@ -64,6 +75,11 @@ impl<'a> Structure<'a> {
         }
         let lookup = self.reader.index().lookup(blob.blob_type, &blob.id);
         if lookup.places.iter().any(|place| self.is_sound(place)) {
+            return;
+        }
+        let salvaged = self.reader.salvaged(blob.blob_type, &blob.id).unwrap_or_default();
+        if salvaged.iter().any(|place| self.is_sound(place)) {
+            self.unlisted += 1;
             return;
         }
         let damage = match lookup.places.first() {

@@ -22,6 +22,9 @@ pub mod write;
 
 use salvage::Salvage;
 
+/// What vanishes again and again between listing and reading does not vanish: a name is there that leads nowhere.
+pub const LISTINGS: u32 = 8;
+
 /// The bytes of a mapped object, as the codec wants them.
 pub struct MappedBytes(Mapped);
 
@@ -63,20 +66,26 @@ impl Index {
     /// Maps every listed segment. A segment that cannot be opened is remembered as damage: it must not keep the others from serving.
     /// One that vanishes between listing and mapping was just merged into another: the listing is taken again.
     pub fn load(backend: &dyn Backend, keys: &HashKeys) -> Result<Self> {
-        loop {
-            if let Some(index) = Self::try_load(backend, keys)? {
+        for _ in 1..LISTINGS {
+            if let Some(index) = Self::try_load(backend, keys, false)? {
                 return Ok(index);
             }
         }
+        let index = Self::try_load(backend, keys, true)?;
+        Ok(index.expect("invariant: the last listing is taken as it is"))
     }
 
-    fn try_load(backend: &dyn Backend, keys: &HashKeys) -> Result<Option<Self>> {
+    fn try_load(backend: &dyn Backend, keys: &HashKeys, is_last: bool) -> Result<Option<Self>> {
         let listing = backend.list(layout::INDEX)?;
         let mut index =
             Self { segments: Vec::new(), unreadable: Vec::new(), salvage: OnceLock::new() };
         for (id, info) in layout::ids::<SegmentId>(&listing) {
             match open_segment(backend, keys, id, info.len) {
                 Ok(Some(segment)) => index.segments.push(segment),
+                Ok(None) if is_last => {
+                    let reason = "is listed, and cannot be found".to_owned();
+                    index.unreadable.push(segment_damage(&id, reason));
+                }
                 Ok(None) => return Ok(None),
                 Err(RepoError::Damaged(damage)) => index.unreadable.push(damage),
                 Err(error) => return Err(error),
@@ -95,21 +104,14 @@ impl Index {
         &self.unreadable
     }
 
-    /// Adds a segment that was published after loading.
-    pub fn add(&mut self, segment: Segment) {
-        self.segments.push(segment);
+    /// The segments that could be opened, given up.
+    pub fn into_segments(self) -> Vec<Segment> {
+        self.segments
     }
 
     /// Every place that verified pages list.
     pub fn lookup(&self, blob_type: BlobType, id: &BlobId) -> Lookup {
-        let mut found = Lookup::default();
-        for segment in &self.segments {
-            match segment.view.lookup(blob_type, id) {
-                Ok(places) => found.places.extend(places),
-                Err(error) => found.damage.push(segment_damage(&segment.id, error.to_string())),
-            }
-        }
-        found
+        lookup(&self.segments, blob_type, id)
     }
 
     /// Places from the directories of the packs themselves, read once and only when the segments have failed.
@@ -137,6 +139,18 @@ impl Index {
                 .map(|pack| pack.map_err(|error| segment_damage(&segment.id, error.to_string())))
         })
     }
+}
+
+/// Every place of a blob in these segments.
+pub fn lookup(segments: &[Segment], blob_type: BlobType, id: &BlobId) -> Lookup {
+    let mut found = Lookup::default();
+    for segment in segments {
+        match segment.view.lookup(blob_type, id) {
+            Ok(places) => found.places.extend(places),
+            Err(error) => found.damage.push(segment_damage(&segment.id, error.to_string())),
+        }
+    }
+    found
 }
 
 /// Maps one segment and proves its footer and header; `None` when there is no such object.

@@ -28,14 +28,6 @@ pub fn stage_segment(
     for (id, place) in places {
         builder.add(&id, &place).map_err(unbuildable)?;
     }
-    publish(stage, keys, builder)
-}
-
-fn publish(
-    stage: &dyn Stage,
-    keys: &HashKeys,
-    builder: SegmentBuilder,
-) -> Result<(SegmentId, u64)> {
     let bytes = builder.finish(keys);
     let id = keys.segment_id(&bytes);
     stage.put(&layout::segment(&id), &bytes)?;
@@ -43,7 +35,7 @@ fn publish(
 }
 
 /// Replaces segments by one that lists every place of theirs. The new one is durable before the first old one goes, so a crash
-/// leaves both, never neither.
+/// leaves both, never neither. Nothing when they stay as they are.
 pub fn merge(
     backend: &dyn Backend,
     stage: &dyn Stage,
@@ -55,9 +47,8 @@ pub fn merge(
     for segment in old {
         absorb(&mut builder, segment)?;
     }
-    let (id, len) = publish(stage, keys, builder)?;
-    stage.barrier()?;
-    let merged = open_segment(backend, keys, id, len)?;
+    let Some(merged) = publish_merged(backend, stage, keys, builder)? else { return Ok(None) };
+    let id = merged.id;
     for segment in old.iter().filter(|segment| segment.id != id) {
         match backend.delete(&layout::segment(&segment.id)) {
             Ok(()) => {}
@@ -66,7 +57,29 @@ pub fn merge(
         }
     }
     backend.sync(layout::INDEX)?;
-    Ok(merged)
+    Ok(Some(merged))
+}
+
+/// The merged segment, durable and read back; nothing when it cannot stand for what it was made from.
+fn publish_merged(
+    backend: &dyn Backend,
+    stage: &dyn Stage,
+    keys: &HashKeys,
+    builder: SegmentBuilder,
+) -> Result<Option<Segment>> {
+    let bytes = builder.finish(keys);
+    let id = keys.segment_id(&bytes);
+    match backend.stat(&layout::segment(&id)) {
+        // A merge before this one was cut off when it had come so far.
+        Ok(_) => backend.sync(layout::INDEX)?,
+        Err(error) if error.is_not_found() => {
+            stage.put(&layout::segment(&id), &bytes)?;
+            stage.barrier()?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let merged = open_segment(backend, keys, id, bytes.len() as u64)?;
+    Ok(merged.filter(|merged| merged.view.bytes() == bytes))
 }
 
 fn absorb(builder: &mut SegmentBuilder, segment: &Segment) -> Result<()> {

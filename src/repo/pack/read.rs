@@ -134,16 +134,17 @@ pub fn open_payload(
     }
 }
 
-/// A range of a pack; a missing or short pack is damage, any other failure is the storage's.
+/// A range of a pack. What the storage cannot give, tried twice, is damage, whatever it calls its reason.
 pub fn read(backend: &dyn Backend, id: &PackId, offset: u64, len: usize) -> Result<Vec<u8>> {
-    match backend.get_range(&layout::pack(id), offset, len) {
-        Ok(bytes) => Ok(bytes),
-        Err(BackendError::NotFound { .. }) => Err(object_damage(id, "is missing".into()).into()),
-        Err(BackendError::ShortObject { .. }) => {
-            Err(object_damage(id, "is shorter than it should be".into()).into())
-        }
-        Err(error) => Err(error.into()),
-    }
+    let attempt = || backend.get_range(&layout::pack(id), offset, len);
+    attempt().or_else(|_| attempt()).map_err(|error| {
+        let reason = match error {
+            BackendError::NotFound { .. } => "is missing".into(),
+            BackendError::ShortObject { .. } => "is shorter than it should be".into(),
+            error => error.to_string(),
+        };
+        object_damage(id, reason).into()
+    })
 }
 
 fn object_damage(id: &PackId, reason: String) -> Damage {

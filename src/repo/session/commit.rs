@@ -31,10 +31,9 @@ impl Session<'_> {
             session.known.confirm(backend)?;
             session.publish_record(record)
         })?;
-        let announced = growth.announced;
-        drop(growth);
         // The snapshot is saved: trouble with tidying up must not make it look otherwise.
-        let _ = self.tidy(announced);
+        let _ = self.tidy(&mut growth);
+        drop(growth);
         Ok(Committed { id })
     }
 
@@ -55,32 +54,43 @@ impl Session<'_> {
         if packs.is_empty() {
             return Ok(());
         }
+        growth.published = true;
         self.stage.barrier()?;
         let places = growth.places();
         let (id, len) = stage_segment(&*self.stage, keys, self.repository.id(), &packs, places)?;
         self.stage.barrier()?;
-        if let Some(segment) = open_segment(backend, keys, id, len)? {
-            self.known.absorb(segment, &packs);
-        }
+        let segments = match open_segment(backend, keys, id, len)? {
+            Some(segment) => vec![segment],
+            // A maintainer has merged it already.
+            None => Index::load(backend, keys)?.into_segments(),
+        };
+        self.known.absorb(segments, &packs);
         backend.touch(&layout::session(&self.id))?;
         growth.settle(self.host.now_ns());
         Ok(())
     }
 
-    /// Removes the marker, and merges segments when there are many and no maintainer is at work.
-    fn tidy(&self, announced: bool) -> Result<()> {
+    /// Removes the marker, tells later runs of bad places, and merges segments when there are many and no maintainer is at work.
+    fn tidy(&self, growth: &mut Growth) -> Result<()> {
         let backend = self.repository.backend();
-        if announced {
+        if std::mem::take(&mut growth.announced) {
             backend.delete(&layout::session(&self.id))?;
         }
+        self.facts.publish_damaged(self.repository, &self.known.distrusted.met(), self.host)?;
         if backend.list(layout::INDEX)?.len() <= MOST_SEGMENTS {
             return Ok(());
         }
         let Some(_maintaining) = try_maintain(backend)? else { return Ok(()) };
         let index = Index::load(backend, self.repository.keys())?;
-        let lengths: Vec<u64> = index.segments().iter().map(|segment| segment.len).collect();
+        // What is damaged stays as it is, for check to name it; the others must not wait for its repair.
+        let sound: Vec<&Segment> = index
+            .segments()
+            .iter()
+            .filter(|segment| segment.view.verify_all().is_empty())
+            .collect();
+        let lengths: Vec<u64> = sound.iter().map(|segment| segment.len).collect();
         let chosen: Vec<&Segment> =
-            worth_merging(&lengths).into_iter().map(|at| &index.segments()[at]).collect();
+            worth_merging(&lengths).into_iter().map(|at| sound[at]).collect();
         if !chosen.is_empty() {
             merge(backend, &*self.stage, self.repository.keys(), self.repository.id(), &chosen)?;
         }

@@ -7,7 +7,9 @@ use crate::codec::pack::{Encoding, PackClass};
 use crate::id::{BlobId, BlobType, HashKeys, PackId};
 use crate::repo::error::Result;
 use crate::repo::pack::write::{OpenPack, Payload};
-use crate::repo::session::Added;
+use crate::repo::session::{
+    Added, BARRIER_BLOBS, BARRIER_BYTES, BARRIER_NS, BLOB_OVERHEAD_BYTES, PACK_OVERHEAD_BYTES,
+};
 
 /// A place in a pack that has no id before it is sealed, only a number within the session.
 struct FreshPlace {
@@ -18,6 +20,15 @@ struct FreshPlace {
     encoding: Encoding,
 }
 
+/// Why nothing more can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The disk is full.
+    DiskFull,
+    /// A write failed otherwise.
+    Other,
+}
+
 /// Open packs, sealed packs, and the blobs in them since the last barrier.
 pub(super) struct Growth {
     open: BTreeMap<PackClass, (usize, OpenPack)>,
@@ -26,9 +37,13 @@ pub(super) struct Growth {
     next_number: usize,
     bytes_since_barrier: u64,
     last_barrier_ns: i64,
+    /// Bytes that may be written before the disk is asked again.
+    pub(super) room_bytes: u64,
     pub(super) added: Added,
     pub(super) announced: bool,
-    pub(super) failed: bool,
+    /// Packs of the session may have their names.
+    pub(super) published: bool,
+    pub(super) failure: Option<Failure>,
 }
 
 impl Growth {
@@ -40,14 +55,22 @@ impl Growth {
             next_number: 0,
             bytes_since_barrier: 0,
             last_barrier_ns: now_ns,
+            room_bytes: 0,
             added: Added::default(),
             announced: false,
-            failed: false,
+            published: false,
+            failure: None,
         }
     }
 
     pub(super) fn holds(&self, blob_type: BlobType, id: &BlobId) -> bool {
         self.fresh.contains_key(&(blob_type, *id))
+    }
+
+    /// What trailers and segment of the blobs since the last barrier will take, bytes.
+    pub(super) fn promised_bytes(&self) -> u64 {
+        let packs = (self.open.len() + self.sealed.len()) as u64;
+        self.fresh.len() as u64 * BLOB_OVERHEAD_BYTES + packs * PACK_OVERHEAD_BYTES
     }
 
     pub(super) fn has_open(&self, class: PackClass) -> bool {
@@ -98,8 +121,10 @@ impl Growth {
         Ok(())
     }
 
-    pub(super) fn barrier_is_due(&self, now_ns: i64, bytes: u64, span_ns: i64) -> bool {
-        self.bytes_since_barrier >= bytes || now_ns.saturating_sub(self.last_barrier_ns) >= span_ns
+    pub(super) fn barrier_is_due(&self, now_ns: i64) -> bool {
+        self.bytes_since_barrier >= BARRIER_BYTES
+            || self.fresh.len() >= BARRIER_BLOBS
+            || now_ns.saturating_sub(self.last_barrier_ns) >= BARRIER_NS
     }
 
     /// The sealed packs since the last barrier.

@@ -6,14 +6,15 @@
 //! remembered, and looked for once more before the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::codec::index::Place;
 use crate::id::{BlobId, BlobType, PackId};
 use crate::repo::backend::Backend;
+use crate::repo::distrust::Distrusted;
 use crate::repo::error::{Damage, Result};
 use crate::repo::facts::Facts;
-use crate::repo::index::{Index, Segment};
+use crate::repo::index::{Index, Segment, lookup};
 use crate::repo::layout;
 use crate::repo::repository::Repository;
 
@@ -22,9 +23,11 @@ pub(super) type PackListing = BTreeMap<PackId, u64>;
 
 /// The index as it was at the beginning, plus the session's own segments.
 pub(super) struct Known {
-    index: RwLock<Index>,
+    pub(super) index: Arc<Index>,
+    /// Segments of the session itself.
+    own: RwLock<Vec<Segment>>,
     sound: RwLock<PackListing>,
-    damaged: BTreeSet<(PackId, u64)>,
+    pub(super) distrusted: Arc<Distrusted>,
     relied_upon: Mutex<BTreeSet<PackId>>,
 }
 
@@ -36,21 +39,22 @@ impl Known {
         let sound =
             index.packs().flatten().filter(|(id, len)| listed.get(id) == Some(len)).collect();
         Ok(Self {
-            index: RwLock::new(index),
+            index: Arc::new(index),
+            own: RwLock::default(),
             sound: RwLock::new(sound),
-            damaged: facts.damaged_places(),
+            distrusted: Arc::new(Distrusted::by(facts)),
             relied_upon: Mutex::new(BTreeSet::new()),
         })
     }
 
     /// True when the blob is stored at a place that may be relied upon.
     pub(super) fn has(&self, blob_type: BlobType, id: &BlobId) -> bool {
-        let places =
-            self.index.read().unwrap_or_else(PoisonError::into_inner).lookup(blob_type, id).places;
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.index.lookup(blob_type, id).places;
+        places.extend(lookup(&own, blob_type, id).places);
         let sound = self.sound.read().unwrap_or_else(PoisonError::into_inner);
-        let usable = |place: &&Place| {
-            sound.contains_key(&place.pack) && !self.damaged.contains(&(place.pack, place.offset))
-        };
+        let usable =
+            |place: &&Place| sound.contains_key(&place.pack) && !self.distrusted.contains(place);
         match places.iter().find(usable) {
             Some(place) => {
                 self.relied_upon.lock().unwrap_or_else(PoisonError::into_inner).insert(place.pack);
@@ -61,8 +65,8 @@ impl Known {
     }
 
     /// Takes in what the session itself has made durable.
-    pub(super) fn absorb(&self, segment: Segment, packs: &[(PackId, u64)]) {
-        self.index.write().unwrap_or_else(PoisonError::into_inner).add(segment);
+    pub(super) fn absorb(&self, segments: Vec<Segment>, packs: &[(PackId, u64)]) {
+        self.own.write().unwrap_or_else(PoisonError::into_inner).extend(segments);
         self.sound.write().unwrap_or_else(PoisonError::into_inner).extend(packs.iter().copied());
         self.relied_upon
             .lock()

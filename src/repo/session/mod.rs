@@ -9,7 +9,7 @@
 //! published any more, and what earlier barriers published stays for the next
 //! session to find.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::Durable;
 use crate::codec::pack::PackClass;
@@ -19,11 +19,13 @@ use crate::id::{BlobId, BlobType, Check, SessionId};
 use crate::repo::backend::{BackendError, Stage};
 use crate::repo::blobs::{BlobWrite, NewBlob, Put};
 use crate::repo::compress::compress;
+use crate::repo::disk::DiskError;
 use crate::repo::error::{RepoError, Result};
 use crate::repo::facts::Facts;
 use crate::repo::layout;
 use crate::repo::locks::{Held, share_repository_for_source};
-use crate::repo::pack::write::{OpenPack, Payload, TARGET_BYTES, Writer};
+use crate::repo::pack::write::{OpenPack, Payload, Writer};
+use crate::repo::read::Reader;
 use crate::repo::repository::Repository;
 use crate::repo::space::MinFree;
 
@@ -32,7 +34,7 @@ mod growth;
 mod known;
 mod sweep;
 
-use growth::Growth;
+use growth::{Failure, Growth};
 use known::Known;
 
 pub use commit::Committed;
@@ -42,6 +44,18 @@ const BARRIER_BYTES: u64 = 1 << 30;
 
 /// ... or so much time, so that an interrupted first backup is found and reused.
 const BARRIER_NS: i64 = 60_000_000_000;
+
+/// ... or so many blobs, whose places are kept in memory until then.
+const BARRIER_BLOBS: usize = 1 << 18;
+
+/// Room on the disk is asked for in steps of so many bytes.
+const ROOM_STEP_BYTES: u64 = 8 << 20;
+
+/// What a blob costs beside its payload: its lines in trailer and segment.
+const BLOB_OVERHEAD_BYTES: u64 = 192;
+
+/// What a pack costs beside its blobs: header, footer, and the pages of a segment that are not full.
+const PACK_OVERHEAD_BYTES: u64 = 64 << 10;
 
 /// What a session added to its repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,13 +68,11 @@ pub struct Added {
     pub stored_bytes: u64,
 }
 
-/// How a session writes.
-#[derive(Debug, Clone, Copy)]
-pub struct SessionOptions<'a> {
-    /// The source that is being written; nobody else writes it meanwhile.
-    pub source: &'a str,
-    /// Room that stays free on the repository's disk.
-    pub min_free: MinFree,
+/// Removes what dead writers left unfinished, and takes the locks of a session: nobody else writes this source while they are held.
+/// Snapshots and facts that the session goes by are to be read after this.
+pub fn claim_source(repository: &Repository, source: &str) -> Result<Held> {
+    sweep::sweep_dead_stages(repository.backend())?;
+    share_repository_for_source(repository.backend(), source)
 }
 
 /// A writer at work. Dropped without commit, it leaves what its barriers published, and its marker if that is anything.
@@ -72,21 +84,21 @@ pub struct Session<'r> {
     stage: Box<dyn Stage>,
     known: Known,
     growth: Mutex<Growth>,
+    facts: &'r Facts,
     _held: Held,
 }
 
 impl<'r> Session<'r> {
-    /// Takes the locks, looks at what is there, and removes what dead writers left unfinished.
+    /// Looks at what is there. Writing leaves free what `min_free` says.
     pub fn begin(
         repository: &'r Repository,
-        facts: &Facts,
-        options: SessionOptions<'_>,
+        facts: &'r Facts,
+        held: Held,
+        min_free: MinFree,
         host: &'r dyn Host,
     ) -> Result<Self> {
         facts.allow_writing()?;
         let backend = repository.backend();
-        sweep::sweep_dead_stages(backend)?;
-        let held = share_repository_for_source(backend, options.source)?;
         repository.heal_config(host)?;
         let known = Known::load(repository, facts)?;
         let mut id = [0; SessionId::LEN];
@@ -94,16 +106,13 @@ impl<'r> Session<'r> {
         let id = SessionId::from_bytes(id);
         let stage = backend.stage(&id.to_string())?;
         let growth = Mutex::new(Growth::new(host.now_ns()));
-        Ok(Self {
-            repository,
-            host,
-            id,
-            min_free: options.min_free,
-            stage,
-            known,
-            growth,
-            _held: held,
-        })
+        Ok(Self { repository, host, id, min_free, stage, known, growth, facts, _held: held })
+    }
+
+    /// Reads what was there when the session began. What cannot be read is not deduplicated against from then on.
+    pub fn reader(&self) -> Reader<'r> {
+        let Known { index, distrusted, .. } = &self.known;
+        Reader::over(self.repository, Arc::clone(index), Arc::clone(distrusted))
     }
 
     /// What was added so far.
@@ -129,32 +138,57 @@ impl<'r> Session<'r> {
         growth: &mut Growth,
         step: impl FnOnce(&Self, &mut Growth) -> Result<T>,
     ) -> Result<T> {
-        if growth.failed {
-            return Err(BackendError::Poisoned.into());
+        match growth.failure {
+            None => {}
+            Some(Failure::DiskFull) => return Err(self.still_full()),
+            Some(Failure::Other) => return Err(BackendError::Poisoned.into()),
         }
         let result = step(self, growth);
-        growth.failed =
-            matches!(&result, Err(error) if !matches!(error, RepoError::NoSpace { .. }));
+        growth.failure = match &result {
+            Ok(_) | Err(RepoError::NoSpace { .. }) => None,
+            Err(error) if error.is_no_space() => Some(Failure::DiskFull),
+            Err(_) => Some(Failure::Other),
+        };
         result
+    }
+
+    /// What other threads hear after one of them met a full disk: whichever error comes first, it says why.
+    fn still_full(&self) -> RepoError {
+        let full = std::io::ErrorKind::StorageFull.into();
+        BackendError::Disk(DiskError::new("go on writing", self.id.to_string(), full)).into()
     }
 
     /// Appends an encoded blob to the open pack of its class.
     fn append(&self, growth: &mut Growth, class: PackClass, payload: &Payload<'_>) -> Result<()> {
-        if !growth.has_open(class) {
+        let begins = !growth.has_open(class);
+        let pack_bytes = if begins { PACK_OVERHEAD_BYTES } else { 0 };
+        self.make_room(growth, payload.stored.len() as u64 + BLOB_OVERHEAD_BYTES + pack_bytes)?;
+        if begins {
             let pack = self.begin_pack(growth, class)?;
             growth.open(class, pack);
         }
         if growth.append(class, payload)? {
             growth.seal(class, self.repository.keys())?;
         }
-        if growth.barrier_is_due(self.host.now_ns(), BARRIER_BYTES, BARRIER_NS) {
+        if growth.barrier_is_due(self.host.now_ns()) {
             self.publish(growth)?;
         }
         Ok(())
     }
 
+    /// Asks before writing whether the reserve stays free, trailers and segment of all that was written included.
+    fn make_room(&self, growth: &mut Growth, bytes: u64) -> Result<()> {
+        if growth.room_bytes < bytes {
+            let step = bytes.max(ROOM_STEP_BYTES);
+            let unwritten = growth.promised_bytes();
+            self.min_free.allow_on(self.repository.backend(), step.saturating_add(unwritten))?;
+            growth.room_bytes = step;
+        }
+        growth.room_bytes -= bytes;
+        Ok(())
+    }
+
     fn begin_pack(&self, growth: &mut Growth, class: PackClass) -> Result<OpenPack> {
-        self.min_free.allow_on(self.repository.backend(), TARGET_BYTES)?;
         self.announce(growth)?;
         let mut salt = [0; 32];
         self.host.fill_random(&mut salt);
@@ -184,6 +218,16 @@ impl<'r> Session<'r> {
             .announce(&layout::session(&self.id), &record.encode().map_err(RepoError::Encode)?)?;
         growth.announced = true;
         Ok(())
+    }
+}
+
+/// A marker stays where packs were published: what it names is the beginning of a backup, for the next one to use.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let growth = self.growth.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if growth.announced && !growth.published {
+            let _best_effort = self.repository.backend().delete(&layout::session(&self.id));
+        }
     }
 }
 

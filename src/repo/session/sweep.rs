@@ -2,10 +2,9 @@
 
 use crate::id::SessionId;
 use crate::repo::backend::{Backend, Refusal};
-use crate::repo::disk::LockMode;
 use crate::repo::error::Result;
 use crate::repo::layout;
-use crate::repo::locks::try_alone;
+use crate::repo::locks::{is_abandoned, try_alone};
 
 /// Empties the stages of writers that are dead. A writer that announced itself holds a lock on its marker while it lives; one that
 /// did not holds `repository` shared, so when that can be had alone, it is dead too.
@@ -29,10 +28,8 @@ pub(super) fn sweep_dead_stages(backend: &dyn Backend) -> Result<()> {
 }
 
 fn announced_and_dead(backend: &dyn Backend, stage: &str) -> Result<bool> {
-    let Ok(session) = stage.parse::<SessionId>() else { return Ok(false) };
-    let marker = layout::session(&session);
-    match backend.stat(&marker) {
-        Ok(_) => Ok(backend.lock(&marker, LockMode::Exclusive)?.is_some()),
+    match stage.parse::<SessionId>() {
+        Ok(session) => is_abandoned(backend, &layout::session(&session)),
         Err(_) => Ok(false),
     }
 }

@@ -15,9 +15,8 @@ use crate::id::BlobType;
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
 use crate::snapshot::archive::file::{FileStore, Stored};
-use crate::snapshot::archive::scan::{
-    Late, LateDatabase, Read, SideFile, absolute, read, source_of,
-};
+use crate::snapshot::archive::reading::{absolute, read, source_of};
+use crate::snapshot::archive::slots::{Late, LateDatabase, Read, SideFile};
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::content::write::ContentWriter;
@@ -46,12 +45,14 @@ pub(super) fn capture_all(
 ) -> Result<LateEntries, ArchiveError> {
     let mut act =
         Act { request, blobs, tally, complete: BTreeSet::new(), done: LateEntries::default() };
-    if !late.databases.is_empty() {
-        let bytes = late.databases.iter().map(|database| database.item.stat.size).sum();
-        let items = late.databases.len() as u64;
+    let unrecognised = act.mains_of_side_files(late);
+    let databases = || late.databases.iter().chain(&unrecognised);
+    if databases().next().is_some() {
+        let bytes = databases().map(|database| database.item.stat.size).sum();
+        let items = databases().count() as u64;
         observer.begin(Phase::Databases, Some(Total { items, bytes, estimated: false }));
     }
-    for database in &late.databases {
+    for database in databases() {
         if observer.cancelled() {
             return Err(ArchiveError::Cancelled);
         }
@@ -75,6 +76,20 @@ struct Act<'a, 'r> {
 }
 
 impl Act<'_, '_> {
+    /// Databases that only a file beside them gives away, and that the bulk pass has taken for ordinary files: the file beside may
+    /// have appeared since the last snapshot, or after the walk came by. Their entries take the place of those in the draft.
+    fn mains_of_side_files(&self, late: &Late) -> Vec<LateDatabase> {
+        let known: BTreeSet<&EntryKey> = late.databases.iter().map(|it| &it.item.key).collect();
+        let mains: BTreeSet<&EntryKey> = late
+            .side_files
+            .iter()
+            .map(|file| &file.main)
+            .filter(|main| !known.contains(main))
+            .collect();
+        let looked = mains.into_iter().map(|main| source_of(self.request, main).look(&main.path));
+        looked.flatten().map(|item| LateDatabase { item, previous: None }).collect()
+    }
+
     fn database(&mut self, database: &LateDatabase) -> Result<(), ArchiveError> {
         if let Some((content, record)) = self.same_as_before(database) {
             self.keep(database, content, record, true);

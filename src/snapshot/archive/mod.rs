@@ -25,14 +25,20 @@ use crate::snapshot::source::error::SourceError;
 use crate::snapshot::source::walk::{Source, WalkOptions};
 use crate::sqlite::captured::CaptureError;
 
-mod collector;
 mod draft;
 mod file;
-mod late;
 mod previous;
-mod scan;
 mod tally;
+
+mod slots;
+
+mod reading;
+
+mod collector;
 mod walker;
+
+mod late;
+mod scan;
 
 pub mod capture;
 
@@ -158,6 +164,8 @@ fn assemble(
         for (_, before) in std::mem::replace(&mut late, later) {
             push(&mut builder, before, tally)?;
         }
+        // What came late knows better than the draft.
+        let entry = late.remove(&entry.key).unwrap_or(entry);
         push(&mut builder, entry, tally)?;
     }
     for (_, after) in late {

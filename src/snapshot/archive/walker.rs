@@ -10,7 +10,8 @@ use crate::codec::manifest::{Entry, EntryKey, EntryKind, Origin};
 use crate::observe::Observer;
 use crate::repo::blobs::BlobWrite;
 use crate::snapshot::archive::previous::Previous;
-use crate::snapshot::archive::scan::{Job, LateDatabase, SideFile, Slot, absolute};
+use crate::snapshot::archive::reading::absolute;
+use crate::snapshot::archive::slots::{Job, LateDatabase, SideFile, Slot};
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::beneath::split_last;
 use crate::snapshot::source::metadata::ItemKind;
@@ -64,7 +65,7 @@ impl<'a> Walker<'a, '_> {
 
     fn item(&mut self, source: &Source, item: Item, trust: &Trust) -> Result<Slot, ArchiveError> {
         let previous = self.previous.take(&item.key)?;
-        if let Some(main) = Self::database_beside(source, &item) {
+        if let Some(main) = self.database_beside(source, &item) {
             return Ok(Slot::SideFile(SideFile { item, main }));
         }
         let stored = match &previous {
@@ -75,7 +76,8 @@ impl<'a> Walker<'a, '_> {
             Some(entry) if stored && unchanged(&entry, &item.stat, trust) => {
                 return Ok(Slot::Ready(Described { entry, attributes_left_out: false }));
             }
-            Some(entry) if is_database(&entry) => {
+            // It must be one still: the name may stand for anything by now, a link or an ordinary file.
+            Some(entry) if was_database(&entry) && is_database(source, &item) => {
                 let previous = stored.then_some(entry);
                 return Ok(Slot::Database(LateDatabase { item, previous }));
             }
@@ -96,22 +98,28 @@ impl<'a> Walker<'a, '_> {
         Ok(Slot::Reading { item, previous, outcome: receiver })
     }
 
-    /// The database that a file would belong to by its name, when that is one.
-    fn database_beside(source: &Source, item: &Item) -> Option<EntryKey> {
+    /// The database that a file would belong to by its name, when that is one and not excluded.
+    fn database_beside(&self, source: &Source, item: &Item) -> Option<EntryKey> {
         let (parent, name) = split_last(&item.key.path);
-        if item.stat.kind != ItemKind::File {
-            return None;
-        }
         let name = side_file_of(OsStr::from_bytes(name))?.as_bytes();
         let main = if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() };
-        let key = source.key(&main);
-        let (file, _) = source.open_regular(&main).ok()?;
-        let mut head = [0; 100];
-        let len = rustix::io::pread(&file, &mut head, 0).ok()?;
-        recognise(&head[..len], SideFiles::beside(&absolute(source, &key))).map(|_| key)
+        let root = usize::try_from(item.key.root).ok()?;
+        if self.request.walks.get(root)?.excludes.excludes(&main, false) {
+            return None;
+        }
+        let main = source.look(&main).ok()?;
+        (item.stat.kind == ItemKind::File && is_database(source, &main)).then_some(main.key)
     }
 }
 
-fn is_database(entry: &Entry) -> bool {
+/// Looks into a file for what makes it a database.
+fn is_database(source: &Source, item: &Item) -> bool {
+    let mut head = [0; 100];
+    let Ok((file, _)) = source.open_regular(&item.key.path) else { return false };
+    let Ok(len) = rustix::io::pread(&file, &mut head, 0) else { return false };
+    recognise(&head[..len], SideFiles::beside(&absolute(source, &item.key))).is_some()
+}
+
+fn was_database(entry: &Entry) -> bool {
     matches!(&entry.kind, EntryKind::File(file) if file.origin == Origin::Database)
 }

@@ -36,6 +36,7 @@ use spool::Spool;
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 saved; 3 saved, but not clean (what is not is listed); \
     1 a source is missing; 11 the source is being saved by another run; 22 no room; 130 interrupted.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct BackupArgs {
     /// What to save
     #[arg(value_name = "PATH")]
@@ -156,8 +157,7 @@ impl Runner<'_> {
         let options = self.options(job, &spool, repository_dir);
         let saved = backup(self.repository, &options, &capture, &context.host, &progress);
         progress.finish();
-        report::Report { report: &saved?, progress: &progress, took: began.elapsed(), context }
-            .say()
+        report::Report { done: &saved?, progress: &progress, took: began.elapsed(), context }.say()
     }
 
     fn min_free(&self) -> MinFree {

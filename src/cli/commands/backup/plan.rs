@@ -108,7 +108,19 @@ fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             roots.push(full);
         }
     }
+    refuse_nested(&roots)?;
     Ok(roots)
+}
+
+/// What lies in two roots would be saved twice, and a path would mean two things.
+fn refuse_nested(roots: &[PathBuf]) -> Result<()> {
+    for outer in roots {
+        if let Some(inner) = roots.iter().find(|it| *it != outer && it.starts_with(outer)) {
+            let what = format!("{} is saved with {} already", inner.display(), outer.display());
+            return Err(Failure::usage(what).with_hint("leave it out, or give it a run of its own"));
+        }
+    }
+    Ok(())
 }
 
 fn excludes(args: &BackupArgs) -> Result<Vec<String>> {
@@ -129,7 +141,7 @@ fn patterns_of(file: &Path) -> Result<Vec<String>> {
 /// The time that the snapshots stand for.
 pub(super) fn time(args: &BackupArgs, context: &Context) -> Result<Option<i64>> {
     let Some(text) = &args.time else { return Ok(None) };
-    match times::parse(text, &context.settings.zone.zone) {
+    match times::parse(text, &context.settings.zone.rules) {
         Ok(time_ns) => Ok(Some(time_ns)),
         Err(why) => Err(Failure::usage(format!("{text:?} is not a time: {why}"))),
     }

@@ -26,7 +26,7 @@ const NAMED_DATABASES: usize = 8;
 
 /// A finished backup, and who is to hear of it.
 pub(super) struct Report<'a> {
-    pub(super) report: &'a BackupReport,
+    pub(super) done: &'a BackupReport,
     pub(super) progress: &'a Progress<'a>,
     pub(super) took: Duration,
     pub(super) context: &'a Context,
@@ -52,18 +52,18 @@ impl Report<'_> {
             Form::Text => self.page()?,
             Form::Document | Form::Lines => self.summary()?,
         }
-        if !self.report.damage.is_empty() {
+        if !self.done.damage.is_empty() {
             self.context.console.hint(&self.context.command("check --read-data"));
         }
         Ok(self.exit())
     }
 
     fn record(&self) -> &SnapshotRecord {
-        &self.report.record
+        &self.done.record
     }
 
     fn exit(&self) -> Exit {
-        let clean = self.record().findings_total == 0 && self.report.damage.is_empty();
+        let clean = self.record().findings_total == 0 && self.done.damage.is_empty();
         if clean { Exit::Ok } else { Exit::Incomplete }
     }
 
@@ -73,7 +73,7 @@ impl Report<'_> {
             return;
         }
         let mut alike: BTreeMap<&str, Vec<&Warning>> = BTreeMap::new();
-        for notice in &self.report.notices {
+        for notice in &self.done.notices {
             alike.entry(&notice.message).or_default().push(notice);
         }
         for (message, notices) in alike {
@@ -85,7 +85,9 @@ impl Report<'_> {
             let all = self.context.console.is_verbose();
             let first = Warning::about(first.subject.clone(), said);
             let shown = if all { notices } else { vec![&first] };
-            shown.into_iter().for_each(|it| self.context.console.warning(WarningKind::Note, it));
+            for notice in shown {
+                self.context.console.warning(WarningKind::Note, notice);
+            }
         }
     }
 
@@ -107,30 +109,31 @@ impl Report<'_> {
             let warning = Warning::about(Vec::new(), text);
             self.context.console.warning(WarningKind::Finding, &warning);
         }
-        for damage in &self.report.damage {
+        for damage in &self.done.damage {
+            let damage = self.context.console.brief(&damage.to_string());
             self.context.console.damage(&format!("{damage}; worked around"));
         }
     }
 
     fn storage(&self) {
-        for refusal in &self.report.refusals {
+        for refusal in &self.done.refusals {
             self.context.console.storage(wording::refusal(*refusal));
         }
     }
 
     fn id(&self) -> Result<()> {
-        match &self.report.id {
+        match &self.done.id {
             Some(id) => self.context.console.line(&id.to_string()),
             None => Ok(()),
         }
     }
 
     fn summary(&self) -> Result<()> {
-        let id = self.report.id.map(|id| id.to_string());
+        let id = self.done.id.map(|id| id.to_string());
         let body = Summary {
             snapshot: SnapshotBody::of_record(id, self.record(), self.context.clock()),
-            dry_run: self.report.id.is_none(),
-            damage_total: self.report.damage.len(),
+            dry_run: self.done.id.is_none(),
+            damage_total: self.done.damage.len(),
             elapsed_ms: millis(self.took),
             exit_code: self.exit().code(),
         };
@@ -182,15 +185,19 @@ impl Report<'_> {
     }
 
     fn stored_line(&self) -> String {
-        format!("  {:<11} {}", "stored", stored(self.record().counts))
+        format!(
+            "  {:<11} {}",
+            "stored",
+            stored(self.record().counts, self.record().parent.is_none())
+        )
     }
 
     fn last_line(&self) -> String {
         let record = self.record();
-        let time = times::long(record.time_ns, &self.context.settings.zone.zone);
+        let time = times::long(record.time_ns, &self.context.settings.zone.rules);
         let took = duration(self.took);
         let source = printable(record.source.as_bytes());
-        let Some(id) = &self.report.id else {
+        let Some(id) = &self.done.id else {
             return format!("dry run: nothing was stored    {source}    {time}    {took}");
         };
         let saved = match self.exit() {
@@ -216,16 +223,22 @@ fn changes(counts: Counts) -> String {
         .filter(|(number, _)| *number > 0)
         .map(|(number, what)| format!("{} {what}", count(*number)))
         .collect();
-    if said.is_empty() { "unchanged".to_owned() } else { said.join(", ") }
+    match (said.is_empty(), counts.files) {
+        (true, 0) => "there are none".to_owned(),
+        (true, _) => "unchanged".to_owned(),
+        (false, _) => said.join(", "),
+    }
 }
 
-fn stored(counts: Counts) -> String {
+fn stored(counts: Counts, first: bool) -> String {
     let (new, all) = (bytes(counts.new_stored_bytes), bytes(counts.bytes));
     if counts.new_stored_bytes == 0 {
         return format!("nothing new; all {all} were already here");
     }
-    // The new plaintext counts the manifest too, so a first backup may add a little more than its files hold.
-    if counts.new_plain_bytes >= counts.bytes {
+    // What is less in a first backup is not "already here" (equal files are stored once, and all are compressed), unless a run
+    // that was cut off has stored most of it.
+    let mostly_new = counts.new_plain_bytes > counts.bytes / 2;
+    if (first && mostly_new) || counts.new_plain_bytes >= counts.bytes {
         return format!("{new} for {all}");
     }
     format!("{new} new of {all}; the rest was already here")
@@ -239,7 +252,8 @@ mod tests {
     fn what_changed_is_said_without_zeros() {
         let counts = Counts { new_files: 3, removed_files: 1_000, ..Counts::default() };
         assert_eq!(changes(counts), "3 new, 1,000 removed");
-        assert_eq!(changes(Counts::default()), "unchanged");
+        assert_eq!(changes(Counts { files: 1, ..Counts::default() }), "unchanged");
+        assert_eq!(changes(Counts::default()), "there are none");
     }
 
     #[test]
@@ -250,11 +264,11 @@ mod tests {
             new_stored_bytes,
             ..Counts::default()
         };
-        assert_eq!(stored(counts(0, 0)), "nothing new; all 998 MB were already here");
+        assert_eq!(stored(counts(0, 0), false), "nothing new; all 998 MB were already here");
         assert_eq!(
-            stored(counts(4_000_000, 1_900_000)),
+            stored(counts(4_000_000, 1_900_000), false),
             "1.9 MB new of 998 MB; the rest was already here"
         );
-        assert_eq!(stored(counts(998_000_001, 612_000_000)), "612 MB for 998 MB");
+        assert_eq!(stored(counts(800_000_000, 612_000_000), true), "612 MB for 998 MB");
     }
 }

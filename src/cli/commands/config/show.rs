@@ -12,17 +12,17 @@ use crate::cli::output::table::{self, Column};
 
 #[derive(Serialize)]
 struct Body {
-    values: Vec<Value>,
+    values: Vec<Setting>,
 }
 
 #[derive(Serialize)]
-struct Value {
+struct Setting {
     name: String,
     value: String,
     origin: String,
 }
 
-impl Value {
+impl Setting {
     fn new(name: impl Into<String>, value: impl Into<String>, origin: impl Into<String>) -> Self {
         Self { name: name.into(), value: value.into(), origin: origin.into() }
     }
@@ -46,18 +46,18 @@ pub(super) fn run(context: &Context) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn values(context: &Context) -> Vec<Value> {
+fn values(context: &Context) -> Vec<Setting> {
     let settings = &context.settings;
     let mut values = Vec::new();
     if let Some((path, _)) = &settings.config {
         let path = path.display().to_string();
-        values.push(Value::new("config", path, settings.config_origin.as_str()));
+        values.push(Setting::new("config", path, settings.config_origin.as_str()));
     }
     if let Some(place) = &settings.repository {
         let path = place.value.display().to_string();
-        values.push(Value::new("repository", path, place.origin.as_str()));
+        values.push(Setting::new("repository", path, place.origin.as_str()));
     }
-    values.push(Value::new("zone", settings.zone.name.as_str(), settings.zone.origin.as_str()));
+    values.push(Setting::new("zone", settings.zone.name.as_str(), settings.zone.origin.as_str()));
     if let Some((path, config)) = &settings.config {
         let file = path.display().to_string();
         for (source, n) in config.sources.iter().zip(1..) {
@@ -65,29 +65,29 @@ fn values(context: &Context) -> Vec<Value> {
         }
         let number = |(key, number): &(&str, u32)| {
             let origin = format!("{file} (not applied yet)");
-            Value::new(format!("retention.{key}"), number.to_string(), origin)
+            Setting::new(format!("retention.{key}"), number.to_string(), origin)
         };
         values.extend(config.retention.iter().map(number));
         values.extend(config.references.iter().zip(1..).map(|(it, n)| {
             let value = format!("{}: {}.{}", it.database, it.table, it.column);
-            Value::new(format!("reference.{n}"), value, format!("{file} (not applied yet)"))
+            Setting::new(format!("reference.{n}"), value, format!("{file} (not applied yet)"))
         }));
     }
     values
 }
 
-fn of_source(source: &SourceConfig, n: usize, file: &str) -> Vec<Value> {
+fn of_source(source: &SourceConfig, n: usize, file: &str) -> Vec<Setting> {
     let name = source.name.clone().unwrap_or_else(|| n.to_string());
     let origin = format!("{file}:{}", source.line);
     let paths: Vec<_> = source.paths.iter().map(|path| path.display().to_string()).collect();
     let mut values =
-        vec![Value::new(format!("source.{name}.paths"), paths.join(" "), origin.as_str())];
+        vec![Setting::new(format!("source.{name}.paths"), paths.join(" "), origin.as_str())];
     if !source.exclude.is_empty() {
         let patterns = source.exclude.join(" ");
-        values.push(Value::new(format!("source.{name}.exclude"), patterns, origin.as_str()));
+        values.push(Setting::new(format!("source.{name}.exclude"), patterns, origin.as_str()));
     }
     if source.one_file_system {
-        values.push(Value::new(format!("source.{name}.one_file_system"), "true", origin));
+        values.push(Setting::new(format!("source.{name}.one_file_system"), "true", origin));
     }
     values
 }

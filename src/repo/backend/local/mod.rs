@@ -152,6 +152,10 @@ impl Backend for LocalBackend {
     }
 
     fn sync(&self, directory: &str) -> Result<()> {
+        // A name that came from a stage is durable only when the stage's directory is, too; its writer may have died between.
+        for stage in self.list(STAGES)?.iter().filter(|stage| stage.is_dir) {
+            gone(self.medium.sync_dir(&format!("{STAGES}/{}", stage.name)))?;
+        }
         Ok(self.medium.sync_dir(directory)?)
     }
 
@@ -178,6 +182,8 @@ impl Backend for LocalBackend {
         for entry in entries {
             gone(self.disk().unlink(&format!("{directory}/{}", entry.name)))?;
         }
+        // Objects that the dead writer named and did not sync: once the directory is gone, nobody could make their names durable.
+        gone(self.medium.sync_dir(&directory))?;
         gone(self.disk().remove_dir(&directory))?;
         Ok(true)
     }
@@ -231,7 +237,7 @@ fn about(key: &Key, error: DiskError) -> BackendError {
     }
 }
 
-/// Removing what another sweeper has removed already is fine.
+/// What another sweeper has removed already needs neither removing nor syncing.
 fn gone(outcome: std::result::Result<(), DiskError>) -> Result<()> {
     match outcome {
         Err(error) if error.kind() == DiskErrorKind::NotFound => Ok(()),

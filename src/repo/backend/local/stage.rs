@@ -67,6 +67,8 @@ struct Area {
 struct State {
     /// The directory exists.
     made: bool,
+    /// An object was named that the directory's sync has not followed.
+    owes_sync: bool,
     /// Names the next file in the directory.
     count: u64,
     /// Final names of what is not published yet.
@@ -197,6 +199,7 @@ impl Area {
         for directory in &directories {
             self.medium.sync_dir(directory)?;
         }
+        self.state().owes_sync = false;
         Ok(())
     }
 
@@ -214,7 +217,10 @@ impl Area {
     fn name(&self, object: &Finished) -> Result<()> {
         let (from, to) = (object.temporary.as_str(), object.key.as_str());
         match self.medium.publish(from, to) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.state().owes_sync = true;
+                Ok(())
+            }
             Err(error)
                 if error.kind() == DiskErrorKind::AlreadyExists
                     && self.medium.same_bytes(from, to)? =>
@@ -234,7 +240,8 @@ impl Drop for Area {
         for object in state.finished {
             let _best_effort = self.medium.disk().unlink(&object.temporary);
         }
-        if state.made {
+        // An object has left the directory and its new name is not durable: the directory stays for a sweep, which syncs it first.
+        if state.made && !state.owes_sync {
             let _best_effort = self.medium.disk().remove_dir(&self.directory);
         }
     }

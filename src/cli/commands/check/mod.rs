@@ -1,0 +1,68 @@
+//! `larder check`: looks for damage, offline.
+//!
+//! Here live the flags and the run; `page` and `json` say what was found. Not
+//! here: looking (`larder::ops::check`).
+
+use std::time::Instant;
+
+use clap::Args;
+use larder::id::SnapshotId;
+use larder::ops::catalog::Catalog;
+use larder::ops::check::{CheckOptions, CheckReport, check};
+use larder::repo::snapshots::Snapshot;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Result;
+use crate::cli::output::console::Form;
+use crate::cli::output::progress::Progress;
+
+mod json;
+mod page;
+
+/// Look for damage without the source and without changing anything: whether records, index and manifests
+/// fit together and every blob has its place; with --read-data, whether every stored byte is what it was.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 no damage; 20 damage, or a missing snapshot; all of it is listed."
+)]
+pub(crate) struct CheckArgs {
+    /// Read and compare every stored byte
+    #[arg(long)]
+    read_data: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
+    let repository = context.open()?;
+    let catalog = Catalog::open(&repository)?;
+    context.signals.watch()?;
+    let began = Instant::now();
+    let progress = Progress::new(&context.console, &context.signals);
+    let report = check(&catalog, CheckOptions { read_data: args.read_data }, &progress);
+    progress.finish();
+    let said = Said { report: &report?, catalog: &catalog, context, progress: &progress };
+    match context.console.form() {
+        Form::Text => said.page()?,
+        _ => said.lines(began.elapsed())?,
+    }
+    Ok(said.exit())
+}
+
+/// A finished check, and who is to hear of it.
+struct Said<'a> {
+    report: &'a CheckReport,
+    catalog: &'a Catalog<'a>,
+    context: &'a Context,
+    progress: &'a Progress<'a>,
+}
+
+impl Said<'_> {
+    fn exit(&self) -> Exit {
+        if self.report.is_clean() { Exit::Ok } else { Exit::Damage }
+    }
+
+    fn snapshot(&self, id: SnapshotId) -> Option<&Snapshot> {
+        self.catalog.listing().snapshots.iter().find(|it| it.id == id)
+    }
+}

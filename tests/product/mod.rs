@@ -1,0 +1,17 @@
+//! The whole product over a simulated repository disk.
+//!
+//! The source is a real directory, the repository lies on `SimDisk`, the
+//! capture of databases is a copy made by the test. Not here: the disk and the
+//! backends by themselves (`crash_disk`, `stage_faults`, `conformance`).
+//!
+//! Invariant of every scenario: what was reported as saved reads back exactly,
+//! and what is visible is complete, whatever happened to the disk.
+
+mod crash;
+mod damage;
+mod faults;
+mod killed;
+mod rig;
+mod ruled_disk;
+mod space;
+mod tree;

@@ -1,0 +1,146 @@
+//! A repository on a simulated disk, and the use cases over it.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use larder::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel};
+use larder::error::Result;
+use larder::observe::{Observer, Phase, Total, Unobserved, Warning};
+use larder::ops::backup::{BackupOptions, BackupReport, backup};
+use larder::ops::catalog::Catalog;
+use larder::ops::check::{CheckOptions, CheckReport, check};
+use larder::repo::backend::Backend;
+use larder::repo::backend::local::LocalBackend;
+use larder::repo::disk::Disk;
+use larder::repo::repository::{InitOptions, Repository};
+use larder::repo::space::MinFree;
+use larder::snapshot::archive::capture::Capture;
+use larder::sqlite::captured::{CaptureError, Captured};
+use larder::sqlite::header::JournalMode;
+use larder::sqlite::identity::observe;
+use larder_testkit::host::TestHost;
+use larder_testkit::sim_disk::SimDisk;
+
+use super::tree::Tree;
+
+/// Files of the trees are years older than a run, so that none is racily new; runs are a day apart.
+const YEAR_NS: i64 = 365 * DAY_NS;
+const DAY_NS: i64 = 86_400_000_000_000;
+
+/// The machine of one run. Different numbers are different processes, a day apart.
+pub(super) fn host(number: u64) -> TestHost {
+    let host = TestHost::seeded(number);
+    host.advance_ns(20 * YEAR_NS + i64::try_from(number).unwrap() * DAY_NS);
+    host
+}
+
+pub(super) fn backend(disk: impl Disk + 'static) -> Arc<dyn Backend> {
+    Arc::new(LocalBackend::new(Arc::new(disk)))
+}
+
+pub(super) fn init(backend: Arc<dyn Backend>, host: &TestHost) -> Result<Repository> {
+    Ok(Repository::init(backend, "the simulated disk", InitOptions::default(), host)?)
+}
+
+pub(super) fn open(backend: Arc<dyn Backend>) -> Result<Repository> {
+    Ok(Repository::open(backend, "the simulated disk")?)
+}
+
+/// A disk with a new repository, all of it durable and no operation counted yet.
+pub(super) fn fresh() -> SimDisk {
+    let disk = SimDisk::new();
+    init(backend(disk.clone()), &host(0)).unwrap();
+    settled(&disk)
+}
+
+/// The same files, durable, on a disk that counts from zero.
+pub(super) fn settled(disk: &SimDisk) -> SimDisk {
+    disk.crash_with(larder_testkit::sim_disk::Pattern::Everything)
+}
+
+pub(super) fn options(tree: &Tree) -> BackupOptions {
+    BackupOptions {
+        roots: vec![tree.root()],
+        source: Some("shelf".into()),
+        moved: false,
+        tags: Vec::new(),
+        time_ns: None,
+        zone: "UTC".into(),
+        excludes: Vec::new(),
+        exclude_caches: false,
+        one_file_system: false,
+        never_enter: Vec::new(),
+        spool_dir: std::env::temp_dir(),
+        min_free: MinFree { asked_bytes: Some(0) },
+        workers: 1,
+        dry_run: false,
+    }
+}
+
+/// A backup as the process with this number makes it.
+pub(super) fn save(backend: Arc<dyn Backend>, tree: &Tree, number: u64) -> Result<BackupReport> {
+    let host = host(number);
+    backup(&open(backend)?, &options(tree), &CopyCapture, &host, &Unobserved)
+}
+
+/// Every stored byte looked at.
+pub(super) fn check_all(repository: &Repository) -> Result<CheckReport> {
+    let catalog = Catalog::open(repository)?;
+    check(&catalog, CheckOptions { read_data: true }, &Unobserved)
+}
+
+/// Stands for the helper process: the databases of these tests are at rest.
+pub(super) struct CopyCapture;
+
+impl Capture for CopyCapture {
+    fn capture(&self, path: &Path) -> std::result::Result<Captured, CaptureError> {
+        let bytes = std::fs::read(path).unwrap();
+        let page_size = u32::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+        Ok(Captured {
+            file: spooled(&bytes),
+            len: bytes.len() as u64,
+            label: DatabaseLabel::Committed,
+            method: CaptureMethod::Immutable,
+            page_size,
+            page_count: bytes.len() as u64 / u64::from(page_size),
+            journal_mode: JournalMode::Rollback,
+            check: CheckResult::QuickOk,
+            schema: None,
+            started_ns: larder_testkit::host::START_NS + 20 * YEAR_NS,
+            identity: observe(path).ok(),
+        })
+    }
+}
+
+fn spooled(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file
+}
+
+/// Asks to stop at the n-th time that it is asked.
+pub(super) struct StopsAt {
+    asked: AtomicU64,
+    at: u64,
+}
+
+impl StopsAt {
+    pub(super) fn new(at: u64) -> Self {
+        Self { asked: AtomicU64::new(0), at }
+    }
+}
+
+impl Observer for StopsAt {
+    fn begin(&self, _: Phase, _: Option<Total>) {}
+
+    fn advance(&self, _: u64, _: u64) {}
+
+    fn warn(&self, _: Warning) {}
+
+    fn cancelled(&self) -> bool {
+        self.asked.fetch_add(1, Ordering::Relaxed) >= self.at
+    }
+}
