@@ -21,7 +21,7 @@ pub(super) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let began = Instant::now();
     while !happened() {
         assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
-        thread::sleep(Duration::from_micros(300));
+        thread::sleep(Duration::from_micros(500));
     }
 }
 
