@@ -49,6 +49,11 @@ impl<'r> Reader<'r> {
         self.index.salvaged(backend, keys, self.repository.id(), (blob_type, id))
     }
 
+    /// Reads a blob at one place and proves it; says what is wrong there.
+    pub fn prove(&self, place: &Place, id: &BlobId) -> std::result::Result<(), Damage> {
+        self.read_place(place, id).map(drop)
+    }
+
     /// Damage that was met and worked around so far; each is returned once.
     pub fn take_damage(&self) -> Vec<Damage> {
         std::mem::take(&mut *self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner))

@@ -21,6 +21,8 @@ pub struct PackReport {
     pub damage: Vec<Damage>,
     /// Blobs that this pack lists, sound or not; empty when its directory cannot be read.
     pub listed: Vec<(BlobType, BlobId)>,
+    /// Its directory cannot be read, so nothing of it was compared.
+    pub directory_lost: bool,
 }
 
 /// Reads a whole pack and compares every stored byte with what covers it. `advance` hears of bytes as they are read.
@@ -35,6 +37,7 @@ pub fn verify_pack(
         Ok(directory) => directory,
         Err(damage) => {
             report.damage.push(damage);
+            report.directory_lost = true;
             return Ok(report);
         }
     };

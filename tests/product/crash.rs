@@ -32,6 +32,9 @@ struct Promises {
     tagged: BTreeSet<SnapshotId>,
 }
 
+/// What is done, and what it promises on the way.
+type Work<'a> = &'a dyn Fn(Arc<dyn Backend>, &RefCell<Promises>) -> Result<()>;
+
 /// One piece of work on a prepared disk.
 struct Scenario<'a> {
     base: SimDisk,
@@ -40,7 +43,7 @@ struct Scenario<'a> {
     tree: &'a Tree,
     /// States of the source that a visible snapshot may hold.
     states: Vec<Content>,
-    work: &'a dyn Fn(Arc<dyn Backend>, &RefCell<Promises>) -> Result<()>,
+    work: Work<'a>,
     has_repository: bool,
 }
 
@@ -104,10 +107,10 @@ impl Scenario<'_> {
         assert!(report.damage.is_empty() || !promises.repository, "{when}: {:?}", report.damage);
         let id = report.id.unwrap();
         assert_eq!(after.list("tmp").unwrap(), [], "{when}: leftovers");
-        let mut promised = promises.snapshots.clone();
-        promised.insert(id, self.tree.content());
-        let promises = Promises { repository: true, snapshots: promised, tagged: BTreeSet::new() };
-        self.assert_kept(after, &promises, &format!("{when}, after the next backup"));
+        let mut snapshots = promises.snapshots.clone();
+        snapshots.insert(id, self.tree.content());
+        let kept = Promises { repository: true, snapshots, tagged: BTreeSet::new() };
+        self.assert_kept(after, &kept, &format!("{when}, after the next backup"));
     }
 
     fn assert_kept(&self, after: &SimDisk, promises: &Promises, when: &str) {
@@ -116,18 +119,18 @@ impl Scenario<'_> {
         assert!(report.is_clean(), "{when}: {:#?} {:#?}", report.findings, report.missing);
         let catalog = Catalog::open(&repository).unwrap();
         assert_eq!(catalog.damage(), [], "{when}");
-        let mut promised = promises.snapshots.clone();
+        let mut lost = promises.snapshots.clone();
         for (snapshot, tags) in catalog.snapshots() {
             let content = read_back(&catalog, snapshot)
                 .unwrap_or_else(|error| panic!("{when}: snapshot {}: {error}", snapshot.id));
-            match promised.remove(&snapshot.id) {
+            match lost.remove(&snapshot.id) {
                 Some(promise) => assert!(promise == content, "{when}: {} differs", snapshot.id),
                 None => assert!(self.states.contains(&content), "{when}: an incomplete snapshot"),
             }
             let kept = !promises.tagged.contains(&snapshot.id) || tags.contains(&"keep".to_owned());
             assert!(kept, "{when}: the tag is gone");
         }
-        assert_eq!(promised.keys().collect::<Vec<_>>(), [] as [&SnapshotId; 0], "{when}: lost");
+        assert_eq!(lost.keys().collect::<Vec<_>>(), [] as [&SnapshotId; 0], "{when}: lost");
     }
 }
 
@@ -232,10 +235,10 @@ fn an_interrupted_backup_and_its_resumption_can_be_cut_off_anywhere() {
     scenario.crash_everywhere();
 }
 
-/// A backup that is asked to stop before it comes to the last file.
+/// A backup that is asked to stop when all files are stored and the database is not.
 fn interrupted(backend: Arc<dyn Backend>, tree: &Tree) -> Result<()> {
     let repository = open(backend)?;
-    let stop = StopsAt::new(7);
+    let stop = StopsAt::new(8);
     backup(&repository, &options(tree), &CopyCapture, &host(39), &stop).map(drop)
 }
 
@@ -273,6 +276,12 @@ fn merging_segments_can_be_cut_off_anywhere() {
     (scenario.work)(backend(merged.clone()), &scenario.promises()).unwrap();
     assert_eq!(merged.list("index").unwrap().len(), 1, "nothing was merged");
     scenario.crash_everywhere();
+    for n in 0..scenario.operations() {
+        let after = scenario.until(n).0.crash_with(Pattern::Everything);
+        save(backend(after.clone()), &tree, 50).unwrap();
+        save(backend(after.clone()), &tree, 51).unwrap();
+        assert!(after.list("index").unwrap().len() <= 8, "operation {n}: merging is stuck");
+    }
 }
 
 #[test]

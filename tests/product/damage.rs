@@ -6,6 +6,7 @@
 //! newest record of a source, which no other record names.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use larder::error::{Error, ErrorKind};
 use larder::id::SnapshotId;
@@ -16,17 +17,21 @@ use larder::ops::catalog::Catalog;
 use larder::ops::check::{CheckOptions, check, remember};
 use larder::ops::ls::{Depth, ls};
 use larder::ops::tag::{TagChange, tag};
+use larder::repo::disk::{Disk, Result as DiskResult};
 use larder::repo::snapshots::Snapshot;
 use larder_testkit::campaign;
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{CopyCapture, StopsAt, backend, fresh, host, open, options, save, settled};
+use super::ruled_disk::{Intent, Rule, RuledDisk, failure};
 use super::tree::{Content, Held, Tree, path_on_source, read_back};
 
 /// A repository with every kind of object, and what its snapshots hold.
 struct Sample {
     disk: SimDisk,
     tree: Tree,
+    /// Every object with its bytes; lock targets have none.
+    objects: BTreeMap<String, Vec<u8>>,
     snapshots: BTreeMap<SnapshotId, Content>,
     newest: SnapshotId,
 }
@@ -40,7 +45,7 @@ impl Sample {
         tree.change();
         let repository = open(backend(disk.clone())).unwrap();
         let stopped =
-            backup(&repository, &options(&tree), &CopyCapture, &host(2), &StopsAt::new(7));
+            backup(&repository, &options(&tree), &CopyCapture, &host(2), &StopsAt::new(8));
         assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
         let newest = save(backend(disk.clone()), &tree, 3).unwrap().id.unwrap();
         snapshots.insert(newest, tree.content());
@@ -48,27 +53,22 @@ impl Sample {
         let oldest = &catalog.listing().snapshots[0];
         tag(&catalog, oldest, &[TagChange::Add("keep".into())], &host(4)).unwrap();
         drop(catalog);
-        Self { disk: settled(&disk), tree, snapshots, newest }
-    }
-
-    /// Every object with its bytes; lock targets have none.
-    fn objects(&self) -> BTreeMap<String, Vec<u8>> {
-        self.disk.files().into_iter().filter(|(path, _)| !path.starts_with("locks/")).collect()
+        let (disk, mut objects) = (settled(&disk), disk.files());
+        objects.retain(|path, _| !path.starts_with("locks/"));
+        Self { disk, tree, objects, snapshots, newest }
     }
 
     /// Gives an object other bytes, looks at what follows, and puts it right.
     fn with<T>(&self, path: &str, bytes: &[u8], look: impl FnOnce(&SimDisk) -> T) -> T {
-        let sound = self.disk.files()[path].clone();
         assert!(self.disk.overwrite(path, bytes));
         let seen = look(&self.disk);
-        assert!(self.disk.overwrite(path, &sound));
+        assert!(self.disk.overwrite(path, &self.objects[path]));
         seen
     }
 
     /// Whether check reports anything; panics where a wrong byte comes back.
-    fn is_reported(&self, disk: &SimDisk, what: &str) -> bool {
-        let repository =
-            open(backend(disk.clone())).unwrap_or_else(|error| panic!("{what}: {error}"));
+    fn is_reported(&self, disk: impl Disk + 'static, what: &str) -> bool {
+        let repository = open(backend(disk)).unwrap_or_else(|error| panic!("{what}: {error}"));
         let catalog = Catalog::open(&repository).unwrap_or_else(|error| panic!("{what}: {error}"));
         let report = check(&catalog, CheckOptions { read_data: true }, &Unobserved)
             .unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -107,8 +107,7 @@ impl Sample {
     }
 
     /// Check says what it found, the next backup stores again what it can, and then is whole.
-    fn assert_heals(&self, damaged: &SimDisk, what: &str) {
-        let disk = settled(damaged);
+    fn assert_heals(&self, disk: &(impl Disk + Clone + 'static), what: &str) {
         let repository =
             open(backend(disk.clone())).unwrap_or_else(|error| panic!("{what}: {error}"));
         let catalog = Catalog::open(&repository).unwrap();
@@ -134,7 +133,7 @@ fn is_unprovable(path: &str) -> bool {
 #[test]
 fn the_sample_holds_every_kind_of_object_and_is_clean() {
     let sample = Sample::new();
-    let objects = sample.objects();
+    let objects = &sample.objects;
     let total: usize = objects.values().map(Vec::len).sum();
     assert!(total <= 64 << 10, "{total} bytes");
     let count = |directory: &str| objects.keys().filter(|path| path.starts_with(directory)).count();
@@ -142,14 +141,14 @@ fn the_sample_holds_every_kind_of_object_and_is_clean() {
     assert!(count("packs/") >= 5, "packs of three classes, and an interrupted backup's");
     assert!(count("index/") >= 2);
     assert_eq!((count("snapshots/"), count("facts/"), count("sessions/")), (2, 1, 1));
-    assert!(!sample.is_reported(&sample.disk, "the sample"));
-    sample.assert_heals(&sample.disk, "the sample");
+    assert!(!sample.is_reported(sample.disk.clone(), "the sample"));
+    sample.assert_heals(&settled(&sample.disk), "the sample");
 }
 
 #[test]
 fn every_inverted_byte_is_reported_and_none_comes_back() {
     let sample = Sample::new();
-    for (path, sound) in sample.objects() {
+    for (path, sound) in &sample.objects {
         for at in 0..sound.len() {
             let masks: Vec<u8> = match at % 16 {
                 0 => (0..8).map(|bit| 1 << bit).chain([0xff]).collect(),
@@ -159,8 +158,9 @@ fn every_inverted_byte_is_reported_and_none_comes_back() {
                 let mut bytes = sound.clone();
                 bytes[at] ^= mask;
                 let what = format!("{path}, byte {at} ^ {mask:#x}");
-                let reported = sample.with(&path, &bytes, |disk| sample.is_reported(disk, &what));
-                assert!(reported || is_unprovable(&path), "{what}: not reported");
+                let reported =
+                    sample.with(path, &bytes, |disk| sample.is_reported(disk.clone(), &what));
+                assert!(reported || is_unprovable(path), "{what}: not reported");
             }
         }
     }
@@ -170,12 +170,12 @@ fn every_inverted_byte_is_reported_and_none_comes_back() {
 fn inverted_bytes_heal() {
     let sample = Sample::new();
     for slice in campaign::seeds("damage", 4) {
-        for (path, sound) in sample.objects() {
+        for (path, sound) in &sample.objects {
             for at in (0..sound.len()).skip(usize::try_from(slice).unwrap()).step_by(256) {
                 let mut bytes = sound.clone();
                 bytes[at] ^= 0xff;
                 let what = format!("{path}, byte {at}");
-                sample.with(&path, &bytes, |disk| sample.assert_heals(disk, &what));
+                sample.with(path, &bytes, |disk| sample.assert_heals(&settled(disk), &what));
             }
         }
     }
@@ -185,13 +185,16 @@ fn inverted_bytes_heal() {
 fn every_truncation_is_reported_and_heals() {
     let sample = Sample::new();
     for slice in campaign::seeds("damage", 4) {
-        for (path, sound) in sample.objects() {
+        for (path, sound) in &sample.objects {
             let lengths = (0..sound.len()).skip(usize::try_from(slice).unwrap()).step_by(256);
             for len in lengths.chain([sound.len() - 1]) {
                 let what = format!("{path}, cut at {len}");
-                sample.with(&path, &sound[..len], |disk| {
-                    assert!(sample.is_reported(disk, &what) || is_unprovable(&path), "{what}");
-                    sample.assert_heals(disk, &what);
+                sample.with(path, &sound[..len], |disk| {
+                    assert!(
+                        sample.is_reported(disk.clone(), &what) || is_unprovable(path),
+                        "{what}"
+                    );
+                    sample.assert_heals(&settled(disk), &what);
                 });
             }
         }
@@ -201,11 +204,11 @@ fn every_truncation_is_reported_and_heals() {
 #[test]
 fn a_byte_more_is_reported_and_heals() {
     let sample = Sample::new();
-    for (path, sound) in sample.objects() {
+    for (path, sound) in &sample.objects {
         let bytes = [sound.as_slice(), &[0]].concat();
-        sample.with(&path, &bytes, |disk| {
-            assert!(sample.is_reported(disk, &path) || is_unprovable(&path), "{path}");
-            sample.assert_heals(disk, &path);
+        sample.with(path, &bytes, |disk| {
+            assert!(sample.is_reported(disk.clone(), path) || is_unprovable(path), "{path}");
+            sample.assert_heals(&settled(disk), path);
         });
     }
 }
@@ -213,8 +216,8 @@ fn a_byte_more_is_reported_and_heals() {
 #[test]
 fn swapped_objects_are_reported_and_heal() {
     let sample = Sample::new();
-    let objects = sample.objects();
-    for (one, its) in &objects {
+    let objects = &sample.objects;
+    for (one, its) in objects {
         for (other, theirs) in objects.range(one.clone()..).skip(1) {
             if its == theirs {
                 continue;
@@ -222,8 +225,8 @@ fn swapped_objects_are_reported_and_heal() {
             let what = format!("{one} and {other}");
             sample.with(one, theirs, |_| {
                 sample.with(other, its, |disk| {
-                    assert!(sample.is_reported(disk, &what), "{what}");
-                    sample.assert_heals(disk, &what);
+                    assert!(sample.is_reported(disk.clone(), &what), "{what}");
+                    sample.assert_heals(&settled(disk), &what);
                 });
             });
         }
@@ -233,13 +236,37 @@ fn swapped_objects_are_reported_and_heal() {
 #[test]
 fn a_lost_object_is_reported_and_heals() {
     let sample = Sample::new();
-    for path in sample.objects().into_keys() {
+    for path in sample.objects.keys() {
         let disk = settled(&sample.disk);
-        assert!(disk.lose(&path));
-        let nobody_names_it = is_unprovable(&path)
+        assert!(disk.lose(path));
+        let nobody_names_it = is_unprovable(path)
             || path.starts_with("facts/")
-            || path == format!("snapshots/{}", sample.newest);
-        assert_eq!(sample.is_reported(&disk, &path), !nobody_names_it, "{path}");
-        sample.assert_heals(&disk, &path);
+            || *path == format!("snapshots/{}", sample.newest);
+        assert_eq!(sample.is_reported(disk.clone(), path), !nobody_names_it, "{path}");
+        sample.assert_heals(&disk, path);
+    }
+}
+
+/// A file whose bytes the disk cannot give.
+#[derive(Debug)]
+struct BadSector(String);
+
+impl Rule for BadSector {
+    fn admit(&self, intent: Intent, path: &str) -> DiskResult<()> {
+        if intent == Intent::Read && path == self.0 {
+            return Err(failure(path, "a bad sector"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn an_object_that_cannot_be_read_is_reported_and_stops_nothing_else() {
+    let sample = Sample::new();
+    for path in sample.objects.keys() {
+        let rule = Arc::new(BadSector(path.clone()));
+        let disk = RuledDisk { disk: settled(&sample.disk), rule };
+        assert!(sample.is_reported(disk.clone(), path) || is_unprovable(path), "{path}");
+        sample.assert_heals(&disk, path);
     }
 }

@@ -7,10 +7,13 @@
 //! Invariant of every scenario: what was reported as saved reads back exactly,
 //! and what is visible is complete, whatever happened to the disk.
 
+mod budget;
 mod crash;
 mod damage;
 mod faults;
 mod killed;
+mod locks;
+mod missing;
 mod rig;
 mod ruled_disk;
 mod space;

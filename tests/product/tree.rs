@@ -73,8 +73,10 @@ impl Tree {
         fs::remove_file(self.path().join(path)).unwrap();
     }
 
-    /// One file changed, one new, one gone.
+    /// One file changed, one new, one gone, a row more.
     pub(super) fn change(&self) {
+        let database = rusqlite::Connection::open(self.path().join("parts.db")).unwrap();
+        database.execute("INSERT INTO part VALUES ('c', 3)", []).unwrap();
         self.write("note.txt", &b"shelf 8, box 1\n".repeat(21));
         self.write("sub/new.bin", &Seeded::new(8).bytes(1200));
         self.remove("sub/old.txt");

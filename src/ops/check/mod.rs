@@ -27,7 +27,7 @@ mod affected;
 mod notes;
 mod structure;
 
-use structure::Structure;
+use structure::{Needed, Structure};
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +104,13 @@ pub fn check(
     observer: &dyn Observer,
 ) -> Result<CheckReport> {
     let reader = catalog.reader()?;
-    let mut check =
-        Check { catalog, reader: &reader, damage: BTreeMap::new(), report: CheckReport::default() };
+    let mut check = Check {
+        catalog,
+        reader: &reader,
+        needed: Needed::new(),
+        damage: BTreeMap::new(),
+        report: CheckReport::default(),
+    };
     let packs = check.list_packs()?;
     check.structure(&packs, observer)?;
     if options.read_data {
@@ -133,6 +138,8 @@ type Packs = BTreeMap<PackId, u64>;
 struct Check<'a> {
     catalog: &'a Catalog<'a>,
     reader: &'a Reader<'a>,
+    /// Blobs that the snapshots need.
+    needed: Needed,
     /// Everything damaged, once, with the blobs that are gone with it.
     damage: BTreeMap<String, (Damage, BTreeSet<(BlobType, BlobId)>)>,
     report: CheckReport,
@@ -173,8 +180,10 @@ impl Check<'_> {
             structure.snapshot(&snapshot.record.manifest, observer)?;
             observer.advance(1, 0);
         }
-        self.report.blobs = structure.blobs();
-        for (damage, blobs) in structure.into_damage() {
+        let (damage, needed) = structure.into_findings();
+        self.report.blobs = needed.len() as u64;
+        self.needed = needed;
+        for (damage, blobs) in damage {
             self.found(damage, blobs);
         }
         self.packs_of_the_index(packs);
@@ -239,6 +248,8 @@ impl Check<'_> {
                 Ok(report)
             })
             .collect::<Result<_>>()?;
+        let unreadable = list.iter().zip(&reports).filter(|(_, report)| report.directory_lost);
+        self.prove_through_the_index(&unreadable.map(|((id, _), _)| **id).collect());
         let mut data = DataReport::default();
         for report in reports {
             data.bytes += report.read_bytes;
@@ -254,6 +265,23 @@ impl Check<'_> {
         }
         self.report.data = Some(data);
         Ok(())
+    }
+
+    /// Where a pack's own directory cannot be read, the index still knows where its blobs are: each that is needed is read.
+    fn prove_through_the_index(&mut self, packs: &BTreeSet<PackId>) {
+        if packs.is_empty() {
+            return;
+        }
+        let mut needed: Vec<_> = self.needed.iter().copied().collect();
+        needed.sort_unstable();
+        for (blob_type, id) in needed {
+            let places = self.reader.index().lookup(blob_type, &id).places;
+            for place in places.iter().filter(|place| packs.contains(&place.pack)) {
+                if let Err(damage) = self.reader.prove(place, &id) {
+                    self.found(damage, [(blob_type, id)]);
+                }
+            }
+        }
     }
 
     /// Says for each damage which snapshots and paths need what is gone with it.

@@ -14,6 +14,9 @@ use crate::snapshot::reach::{Reach, Reached, Visitor};
 /// Blobs that are gone with one damage.
 type Blobs = BTreeSet<(BlobType, BlobId)>;
 
+/// Blobs that snapshots need.
+pub(super) type Needed = HashSet<(BlobType, BlobId)>;
+
 /// Walks manifests and looks every blob up.
 pub(super) struct Structure<'a> {
     reader: &'a Reader<'a>,
@@ -21,7 +24,7 @@ pub(super) struct Structure<'a> {
     damaged_places: BTreeSet<(PackId, u64)>,
     reach: Reach,
     /// Blobs that were looked up.
-    known: HashSet<(BlobType, BlobId)>,
+    known: Needed,
     /// Blobs that no segment lists, and that their packs still give.
     unlisted: u64,
     damage: Vec<(Damage, Blobs)>,
@@ -52,11 +55,8 @@ impl<'a> Structure<'a> {
         Ok(walked?)
     }
 
-    pub(super) fn blobs(&self) -> u64 {
-        self.known.len() as u64
-    }
-
-    pub(super) fn into_damage(mut self) -> Vec<(Damage, Blobs)> {
+    /// What is damaged, and every blob that the snapshots need.
+    pub(super) fn into_findings(mut self) -> (Vec<(Damage, Blobs)>, Needed) {
         if self.unlisted > 0 {
             let reason = format!(
                 "{} blobs that snapshots need are in no segment; their packs still hold them",
@@ -65,7 +65,7 @@ impl<'a> Structure<'a> {
             self.damage
                 .push((Damage::Object { object: layout::INDEX.into(), reason }, Blobs::new()));
         }
-        self.damage
+        (self.damage, self.known)
     }
 
     fn look_up(&mut self, blob: Reached<'_>) {
