@@ -10,15 +10,18 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod fidelity;
 mod interrupt;
 mod kill9;
 mod live_writer;
+mod names;
 mod processes;
 mod sources;
 
@@ -28,7 +31,13 @@ pub(super) const LARDER: &str = env!("CARGO_BIN_EXE_larder");
 /// A repository, a source, a spool directory, and a directory to restore into.
 pub(super) struct Rig {
     base: TempDir,
+    program: PathBuf,
+    /// Another user than the test's own.
+    user: Option<u32>,
 }
+
+/// The user and the group `nobody`.
+const NOBODY: u32 = 65_534;
 
 impl Rig {
     /// Everything empty, the repository made.
@@ -40,11 +49,41 @@ impl Rig {
 
     /// The same without a repository.
     pub(super) fn bare() -> Self {
-        let rig = Self { base: tempfile::tempdir().unwrap() };
+        let base = tempfile::tempdir().unwrap();
+        let rig = Self { base, program: LARDER.into(), user: None };
         for dir in [rig.data(), rig.spool(), rig.at("work")] {
             fs::create_dir(dir).unwrap();
         }
         rig
+    }
+
+    /// One whose commands are run by nobody; `None` for whom that is not allowed.
+    pub(super) fn of_nobody() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let mut rig = Self::new();
+        // Where the binary was built may be closed to nobody.
+        rig.program = rig.at("larder");
+        fs::copy(LARDER, &rig.program).unwrap();
+        rig.give_away(rig.base.path());
+        rig.user = Some(NOBODY);
+        Some(rig)
+    }
+
+    /// Everything below becomes nobody's.
+    pub(super) fn give_away(&self, path: &Path) {
+        let owner = format!("{NOBODY}:{NOBODY}");
+        let given = Command::new("chown").args(["-hR", &owner]).arg(path).status().unwrap();
+        assert!(given.success());
+    }
+
+    /// What the test's own user does.
+    pub(super) fn own(&mut self, work: impl FnOnce(&Self) -> Ran) -> Ran {
+        let user = self.user.take();
+        let ran = work(self);
+        self.user = user;
+        ran
     }
 
     /// A path in the rig's own directory.
@@ -66,7 +105,10 @@ impl Rig {
 
     /// The binary, with nothing of this machine's settings.
     pub(super) fn larder<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
-        let mut command = Command::new(LARDER);
+        let mut command = Command::new(&self.program);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.args(args).current_dir(self.at("work")).env_clear();
         command.env("LARDER_REPO", self.repo()).env("TMPDIR", self.spool()).env("TZ", "UTC");
         command.env("HOME", self.base.path());
