@@ -38,7 +38,11 @@ fn no_helper(script: &str) -> String {
 
 /// A helper that greets and then breaks on this database: its bytes are saved, labelled, and the reason is said.
 fn broken(script: &str) -> String {
-    let (rig, path) = scripted(&format!("{HELLO}{script}"));
+    labelled(&format!("{HELLO}{script}"))
+}
+
+fn labelled(script: &str) -> String {
+    let (rig, path) = scripted(script);
     let captured: Captured = rig.capture(&path);
     assert_eq!(captured.label, DatabaseLabel::Opaque);
     assert_eq!(captured.method, CaptureMethod::RawCopy);
@@ -57,7 +61,6 @@ fn what_is_no_helper_is_an_error_of_this_database() {
     assert!(matches!(rig.try_capture(&path), Err(CaptureError::Helper { .. })));
     assert!(no_helper("echo Welcome to something else").contains("nonsense"));
     assert!(no_helper("exit 7").contains("exit status: 7"));
-    assert!(no_helper("kill -9 $$").contains("signal: 9"));
     assert!(no_helper(r#"echo '{"hello":{"protocol":2}}'; read x"#).contains("protocol: 2"));
     assert!(no_helper("exec sleep 100").contains("nothing for"));
 }
@@ -71,6 +74,25 @@ fn a_helper_that_breaks_down_costs_the_label_not_the_bytes() {
     assert!(broken("head -c 200000 /dev/zero").contains("longer than"));
     assert!(broken(r#"echo '{"hello":{"protocol":1}}'; sleep 9"#).contains("twice"));
     assert!(broken(r#"echo '"began"'; echo '"alive"'; exec sleep 100"#).contains("nothing for"));
+}
+
+#[test]
+fn a_helper_that_somebody_kills_is_followed_by_one_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let tries = dir.path().join("tries");
+    let dies = |script: &str| format!("echo x >> '{}'; {script}", tries.display());
+    for script in [dies("kill -9 $$"), format!("{HELLO}{}", dies("kill -9 $$"))] {
+        assert!(labelled(&script).contains("signal: 9"));
+        assert_eq!(fs::read_to_string(&tries).unwrap(), "x\nx\n");
+        fs::remove_file(&tries).unwrap();
+    }
+    // The second one is left in peace: nothing of the first shows.
+    let once = format!("[ -e '{0}' ] || {{ : > '{0}'; kill -9 $$; }}; ", tries.display());
+    let real = format!("{once} exec '{}' {HELPER_COMMAND}", env!("CARGO_BIN_EXE_larder"));
+    let (rig, path) = scripted(&real);
+    let captured = rig.capture(&path);
+    assert!(tries.exists());
+    assert_eq!(captured.label, DatabaseLabel::Committed);
 }
 
 #[test]

@@ -148,4 +148,15 @@ mod tests {
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn every_argument_says_what_it_is() {
+        let command = Cli::command();
+        for verb in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+            for argument in verb.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", verb.get_name(), argument.get_id());
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::cli::failure::{Failure, Result, in_full};
 use crate::cli::hints;
 use crate::cli::host::Machine;
 use crate::cli::output::console::Console;
-use crate::cli::output::json::Clock;
+use crate::cli::output::json::snapshot::Clock;
 use crate::cli::settings::{Environment, Given, Settings};
 use crate::cli::shell;
 use crate::cli::signals::Signals;

@@ -14,7 +14,7 @@ use clap::error::ErrorKind;
 use crate::cli::args::{Cli, Command, Globals};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::{Failure, Result};
+use crate::cli::failure::Result;
 use crate::cli::output::console::Console;
 
 mod args;
@@ -28,6 +28,7 @@ mod hints;
 mod host;
 mod output;
 mod overview;
+mod paths;
 mod settings;
 mod shell;
 mod signals;
@@ -48,9 +49,9 @@ fn run(cli: &Cli) -> Exit {
         matches!(cli.command, Some(Command::Backup(_) | Command::Restore(_) | Command::Check(_)));
     let console = Console::new(&cli.globals, streams);
     match &cli.command {
-        None => ended(&console, console.line(&overview::page()).map(|()| Exit::Ok)),
+        None => console.end(&console.line(&overview::page()).map(|()| Exit::Ok)),
         Some(Command::CaptureHelper) => commands::capture_helper(),
-        Some(Command::SampleWriter(args)) => ended(&console, commands::sample_writer::run(args)),
+        Some(Command::SampleWriter(args)) => console.end(&commands::sample_writer::run(args)),
         Some(Command::Config(args)) => commands::config::run(args, &cli.globals, console),
         Some(command) => with_context(command, &cli.globals, console),
     }
@@ -59,7 +60,7 @@ fn run(cli: &Cli) -> Exit {
 fn with_context(command: &Command, globals: &Globals, console: Console) -> Exit {
     let context = match Context::new(globals, console) {
         Ok(context) => context,
-        Err((console, failure)) => return ended(&console, Err(failure)),
+        Err((console, failure)) => return console.end(&Err(failure)),
     };
     match dispatch(command, &context) {
         Ok(exit) => exit,
@@ -81,19 +82,6 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Demo(args) => commands::demo::run(args, context),
         Command::Config(_) | Command::CaptureHelper | Command::SampleWriter(_) => {
             unreachable!("handled before there is a context")
-        }
-    }
-}
-
-/// The end of a command that needs no settings.
-fn ended(console: &Console, result: Result<Exit>) -> Exit {
-    match result {
-        Ok(exit) => exit,
-        Err(failure) => {
-            if let Failure::Own { exit, message, hint } = &failure {
-                console.failure(*exit, message, hint.as_deref());
-            }
-            failure.exit()
         }
     }
 }

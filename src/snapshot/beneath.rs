@@ -41,7 +41,12 @@ pub fn path_flaw(path: &[u8]) -> Option<&'static str> {
     if path.len() > MAX_PATH_BYTES {
         return Some("the path is longer than 4,095 bytes");
     }
-    path.split(|byte| *byte == b'/').find_map(name_flaw)
+    component_flaw(path)
+}
+
+/// The same for a path of any length: below a directory of its own, a path of the longest kind becomes a longer one.
+pub fn component_flaw(path: &[u8]) -> Option<&'static str> {
+    path.split(|byte| *byte == b'/').find_map(name_flaw).filter(|_| !path.is_empty())
 }
 
 /// Why a name may not be a path component; `None` when it may.
@@ -83,19 +88,20 @@ impl Beneath {
         self.dir.as_fd()
     }
 
-    /// Opens a path relative to the directory; the empty path opens the directory anew.
+    /// Opens a path of any length relative to the directory; the empty path opens the directory anew.
     ///
     /// A symbolic link anywhere in it is an error (`ELOOP`, or `ENOTDIR` for a parent), also as its last component
     /// unless `flags` hold `PATH`, which then opens the link itself.
     pub fn open(&self, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-        if let Some(flaw) = path_flaw(path) {
+        if let Some(flaw) = component_flaw(path) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, flaw));
         }
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         if path.is_empty() {
             return Ok(rustix::fs::openat(&self.dir, c".", flags, mode)?);
         }
-        if self.stepwise.load(Ordering::Relaxed) {
+        // The system takes no longer path than this at once.
+        if path.len() > MAX_PATH_BYTES || self.stepwise.load(Ordering::Relaxed) {
             return Ok(self.open_stepwise(path, flags, mode)?);
         }
         match self.open_resolved(path, flags, mode) {

@@ -27,7 +27,7 @@ pub fn capture(options: &CaptureOptions<'_>, path: &Path) -> Result<Captured, Ca
     warn_of_other_names(options, &path);
     let context = Context { options, path: &path };
     for attempt in 1..=ATTEMPTS {
-        if let Some(captured) = attempt_once(&context, attempt == ATTEMPTS)? {
+        if let Some(captured) = attempt_once(&context, attempt)? {
             return Ok(captured);
         }
     }
@@ -43,7 +43,8 @@ fn warn_of_other_names(options: &CaptureOptions<'_>, path: &Path) {
 }
 
 /// Captures once; `None` when the database changed in a way that calls for another attempt.
-fn attempt_once(context: &Context<'_>, last: bool) -> Result<Option<Captured>, CaptureError> {
+fn attempt_once(context: &Context<'_>, attempt: usize) -> Result<Option<Captured>, CaptureError> {
+    let last = attempt == ATTEMPTS;
     let before = context.observe()?;
     if before.main.size == 0 {
         return if is_wal(&before.wal_header) {
@@ -60,6 +61,8 @@ fn attempt_once(context: &Context<'_>, last: bool) -> Result<Option<Captured>, C
     let spool = context.spool(bytes_of(&before))?;
     match context.run(spool, (context.path, before.main), Access::Source)? {
         Ok(copy) => committed(context, copy, &before).map(Some),
+        // A second helper that is killed over the same database may be so because of it.
+        Err(refused) if refused.killed && attempt == 1 => Ok(None),
         Err(refused) => instead(context, refused, last),
     }
 }
@@ -90,7 +93,7 @@ fn committed(
 /// What is saved when there is no capture the ordinary way.
 fn instead(
     context: &Context<'_>,
-    NoCopy { reason, detail }: NoCopy,
+    NoCopy { reason, detail, .. }: NoCopy,
     last: bool,
 ) -> Result<Option<Captured>, CaptureError> {
     match reason {

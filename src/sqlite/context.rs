@@ -34,6 +34,8 @@ pub(super) struct Copy {
 pub(super) struct NoCopy {
     pub(super) reason: Refusal,
     pub(super) detail: String,
+    /// The helper was killed from outside, which says nothing about the database.
+    pub(super) killed: bool,
 }
 
 /// What is known of the bytes in a spool beside themselves.
@@ -105,21 +107,23 @@ impl Context<'_> {
     ) -> Result<Result<Copy, NoCopy>, CaptureError> {
         let path = self.path.to_owned();
         let dir = self.options.spool_dir.to_owned();
-        let broken = |what| NoCopy {
+        let broken = |what, killed| NoCopy {
             reason: Refusal::Failed,
             detail: format!("the capture helper failed: {what}"),
+            killed,
         };
         match ending {
             Ending::Done(done) => Ok(match verify(spool.file(), &done) {
                 Ok(()) => Ok(Copy { spool, done, started_ns }),
-                Err(what) => Err(broken(what)),
+                Err(what) => Err(broken(what, false)),
             }),
             Ending::Refused(Refusal::NoSpace, _) => Err(self.no_spool(SpoolError::Full { dir })),
             Ending::Refused(Refusal::Spool, detail) => {
                 Err(self.spool_failed(io::Error::other(detail)))
             }
-            Ending::Refused(reason, detail) => Ok(Err(NoCopy { reason, detail })),
-            Ending::Fault(what) => Ok(Err(broken(what))),
+            Ending::Refused(reason, detail) => Ok(Err(NoCopy { reason, detail, killed: false })),
+            Ending::Fault(what) => Ok(Err(broken(what, false))),
+            Ending::Killed(what) => Ok(Err(broken(what, true))),
             Ending::NoHelper(what) => {
                 let program = self.options.helper.program.clone();
                 Err(CaptureError::Helper { path, program, what })
@@ -134,10 +138,12 @@ impl Context<'_> {
         let file = spool.into_file().map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
         let header = header_of(&file).map_err(failed)?;
+        let main = self.observe()?.main;
         let whole = header.filter(|header| len % u64::from(header.page_size) == 0);
         Ok(Captured {
             file,
             len,
+            inode: (main.device, main.inode),
             label: finding.label,
             method: finding.method,
             page_size: whole.map_or(0, |header| header.page_size),

@@ -123,7 +123,7 @@ fn recovered(
 /// What held still and cannot be recovered is broken; of what did not, the copy may be to blame.
 fn unrecoverable(
     context: &Context<'_>,
-    NoCopy { reason, detail }: NoCopy,
+    NoCopy { reason, detail, .. }: NoCopy,
     label: DatabaseLabel,
 ) -> Result<Captured, CaptureError> {
     let corrupt = matches!(reason, Refusal::Corrupt | Refusal::NotADatabase);

@@ -19,6 +19,7 @@ pub mod header;
 pub mod helper;
 pub mod identity;
 pub mod options;
+pub mod private_dir;
 pub mod recognise;
 pub mod spool;
 

@@ -3,8 +3,8 @@
 //! Invariant: when [`run`] returns, the helper and its process group are gone.
 
 use std::io::BufReader;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub(super) enum Ending {
     Refused(Refusal, String),
     /// It broke down on this database: crashed, fell silent or spoke nonsense.
     Fault(String),
+    /// Somebody else killed it: an administrator, or a system that is out of memory.
+    Killed(String),
     /// It is not a helper of this version, or does not start.
     NoHelper(String),
     /// The observer wants to stop.
@@ -54,18 +56,30 @@ pub(super) fn run(
     };
     // Bounded: a helper that floods us waits in its pipe.
     let (sender, receiver) = sync_channel(1);
-    let mut ending = thread::scope(|scope| {
+    let (ending, went) = thread::scope(|scope| {
         scope.spawn(move || listen(stdout, &sender));
         let ending = converse(options, request, stdin, &receiver, began);
-        stop(&child);
+        let went = stop(&child);
         drop(receiver);
-        ending
+        (ending, went)
     });
-    if let (Ending::Fault(what) | Ending::NoHelper(what), Ok(status)) = (&mut ending, child.wait())
-    {
-        *what = format!("{what} ({status})");
+    match child.wait() {
+        Ok(status) => explained(ending, status, went),
+        Err(_) => ending,
     }
-    ending
+}
+
+/// A breakdown with the status that the helper ended with; `went` tells its own end from ours.
+fn explained(ending: Ending, status: ExitStatus, went: bool) -> Ending {
+    let killed = went && status.signal() == Some(Signal::KILL.as_raw());
+    match ending {
+        Ending::Fault(what) | Ending::NoHelper(what) if killed => {
+            Ending::Killed(format!("{what} ({status})"))
+        }
+        Ending::Fault(what) => Ending::Fault(format!("{what} ({status})")),
+        Ending::NoHelper(what) => Ending::NoHelper(format!("{what} ({status})")),
+        other => other,
+    }
 }
 
 fn spawn(options: &CaptureOptions<'_>) -> std::io::Result<Child> {
@@ -81,18 +95,21 @@ fn spawn(options: &CaptureOptions<'_>) -> std::io::Result<Child> {
 
 /// Ends the helper and whatever it started. Killing is safe at any moment: a reader leaves nothing to be recovered.
 ///
-/// The child is not reaped before, so neither its number nor its group's can be another's by now.
-fn stop(child: &Child) {
-    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
+/// The child is not reaped before, so neither its number nor its group's can be another's by now. True when it went by itself.
+fn stop(child: &Child) -> bool {
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return false };
     // Who has answered, or closed its pipe, goes by itself, and its status says more than our signal would.
     let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let mut went = false;
     for _ in 0..PATIENCE_MS {
-        if !matches!(waitid(WaitId::Pid(pid), ended), Ok(None)) {
+        went = !matches!(waitid(WaitId::Pid(pid), ended), Ok(None));
+        if went {
             break;
         }
         thread::sleep(Duration::from_millis(1));
     }
     let _ = kill_process_group(pid, Signal::KILL);
+    went
 }
 
 fn listen(stdout: ChildStdout, sender: &SyncSender<Message>) {

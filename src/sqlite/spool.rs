@@ -2,13 +2,15 @@
 //!
 //! Invariant: once bytes of a database are in a spool, neither the file nor its
 //! directory has a name, so nothing of it outlives the processes that use it.
+//! What a kill leaves before that, and copies that are recovered under a name,
+//! the next spool sweeps away.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
+use crate::sqlite::private_dir::PrivateDir;
 
 /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of linux/magic.h.
 const MEMORY_FILE_SYSTEMS: [u64; 2] = [0x0102_1994, 0x8584_58f6];
@@ -106,7 +108,7 @@ fn meminfo() -> String {
 /// A spool: a file 0600 in a directory 0700 that only its owner can enter.
 #[derive(Debug)]
 pub struct Spool {
-    dir: Option<TempDir>,
+    dir: Option<PrivateDir>,
     path: PathBuf,
     file: File,
 }
@@ -121,10 +123,7 @@ impl Spool {
     }
 
     fn make(dir: &Path) -> io::Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix(".larder-spool-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(dir)?;
+        let dir = PrivateDir::create_in(dir, ".larder-spool-")?;
         let path = dir.path().join("database");
         let file =
             File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
@@ -138,7 +137,7 @@ impl Spool {
 
     /// The directory around it, for copies that have to be recovered; `None` once it is gone.
     pub fn private_dir(&self) -> Option<&Path> {
-        self.dir.as_ref().map(TempDir::path)
+        self.dir.as_ref().map(PrivateDir::path)
     }
 
     /// The open file.
@@ -148,7 +147,7 @@ impl Spool {
 
     /// Takes the names away, from the spool and from whatever else is in its directory.
     pub fn vanish(&mut self) -> io::Result<()> {
-        self.dir.take().map_or(Ok(()), TempDir::close)
+        self.dir.take().map_or(Ok(()), PrivateDir::close)
     }
 
     /// The file alone, without a name.

@@ -17,7 +17,8 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::entries::{EntryBody, size};
-use crate::cli::output::json::{Clock, Listing, SnapshotBody};
+use crate::cli::output::json::Listing;
+use crate::cli::output::json::snapshot::{Clock, SnapshotRef};
 use crate::cli::output::units::{bytes, count};
 use crate::cli::output::wording::absolute_or_relative;
 
@@ -84,8 +85,8 @@ impl Pair<'_> {
 
     fn document(&self, clock: Clock<'_>) -> Result<()> {
         let head = Head {
-            before: SnapshotBody::of(self.before, &self.before.record.tags, clock),
-            after: SnapshotBody::of(self.after, &self.after.record.tags, clock),
+            before: SnapshotRef::of(self.before, clock),
+            after: SnapshotRef::of(self.after, clock),
         };
         let output = BufWriter::new(io::stdout().lock());
         let mut listing = Listing::begin(output, &head, "changes")?;
@@ -156,8 +157,8 @@ fn last_line(summary: DiffSummary) -> String {
 
 #[derive(Serialize)]
 struct Head {
-    before: SnapshotBody,
-    after: SnapshotBody,
+    before: SnapshotRef,
+    after: SnapshotRef,
 }
 
 #[derive(Serialize)]

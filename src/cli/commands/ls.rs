@@ -16,7 +16,8 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::entries::{EntryBody, long};
-use crate::cli::output::json::{Listing, SnapshotBody};
+use crate::cli::output::json::Listing;
+use crate::cli::output::json::snapshot::SnapshotRef;
 use crate::cli::output::wording::absolute_or_relative;
 
 /// List what lies in a directory of a snapshot. Names come as they are into a pipe; on a terminal, control
@@ -41,7 +42,7 @@ pub(crate) struct LsArgs {
 
 #[derive(Serialize)]
 struct Head {
-    snapshot: SnapshotBody,
+    snapshot: SnapshotRef,
 }
 
 /// Runs the command.
@@ -55,7 +56,7 @@ pub(crate) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
     let mut listed: Box<dyn Listed + '_> = if context.console.form() == Form::Text {
         Box::new(Lines { output, args, context, snapshot })
     } else {
-        Box::new(Json::begin(output, (&catalog, snapshot), context)?)
+        Box::new(Json::begin(output, snapshot, context)?)
     };
     let done = ls(&reader, snapshot, args.path.as_deref(), depth, |entry| listed.entry(&entry));
     let done = done.map_err(Failure::from);
@@ -118,14 +119,8 @@ struct Json<'a, W: Write> {
 }
 
 impl<'a, W: Write> Json<'a, W> {
-    fn begin(
-        output: W,
-        (catalog, snapshot): (&Catalog<'_>, &Snapshot),
-        context: &'a Context,
-    ) -> Result<Self> {
-        let tags = catalog.facts().tags_of(snapshot.id, &snapshot.record.tags);
-        let tags: Vec<String> = tags.into_iter().collect();
-        let head = Head { snapshot: SnapshotBody::of(snapshot, &tags, context.clock()) };
+    fn begin(output: W, snapshot: &Snapshot, context: &'a Context) -> Result<Self> {
+        let head = Head { snapshot: SnapshotRef::of(snapshot, context.clock()) };
         Ok(Self { listing: Listing::begin(output, &head, "entries")?, context })
     }
 }

@@ -20,7 +20,8 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Result;
 use crate::cli::output::console::Form;
 use crate::cli::output::escape::printable;
-use crate::cli::output::json::{Path, SnapshotBody, WarningKind};
+use crate::cli::output::json::snapshot::SnapshotRef;
+use crate::cli::output::json::{Path, WarningKind};
 use crate::cli::output::progress::{Progress, millis};
 use crate::cli::output::times;
 use crate::cli::output::units::{bytes, duration, many};
@@ -157,10 +158,8 @@ impl Said<'_> {
     }
 
     fn summary(&self) -> SummaryBody {
-        let record = &self.snapshot.record;
-        let id = Some(self.snapshot.id.to_string());
         SummaryBody {
-            snapshot: SnapshotBody::of_record(id, record, self.context.clock()),
+            snapshot: SnapshotRef::of(self.snapshot, self.context.clock()),
             restored: self.restored.iter().map(RestoredBody::of).collect(),
             elapsed_ms: millis(self.took),
             exit_code: self.exit().code(),
@@ -170,7 +169,7 @@ impl Said<'_> {
 
 #[derive(Serialize)]
 struct SummaryBody {
-    snapshot: SnapshotBody,
+    snapshot: SnapshotRef,
     restored: Vec<RestoredBody>,
     elapsed_ms: u64,
     exit_code: u8,

@@ -10,7 +10,8 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
-use crate::cli::output::json::{Document, SnapshotBody};
+use crate::cli::output::json::Document;
+use crate::cli::output::json::snapshot::SnapshotRef;
 
 /// Give tags to a snapshot (+TAG) or take them away (-TAG). `tag:NAME` then means the newest snapshot
 /// with that tag.
@@ -34,7 +35,8 @@ pub(crate) struct TagArgs {
 
 #[derive(Serialize)]
 struct Body {
-    snapshot: SnapshotBody,
+    snapshot: SnapshotRef,
+    tags: Vec<String>,
 }
 
 /// Runs the command.
@@ -46,8 +48,8 @@ pub(crate) fn run(args: &TagArgs, context: &Context) -> Result<Exit> {
     let snapshot = context.select(&catalog, &args.snapshot, &args.of)?;
     let tags: Vec<String> = tag(&catalog, snapshot, &changes, &context.host)?.into_iter().collect();
     if context.console.form() == Form::Document {
-        let snapshot = SnapshotBody::of(snapshot, &tags, context.clock());
-        context.console.document(&Document::new(Body { snapshot }))?;
+        let snapshot = SnapshotRef::of(snapshot, context.clock());
+        context.console.document(&Document::new(Body { snapshot, tags }))?;
     } else {
         let tags = if tags.is_empty() { "no tags".to_owned() } else { tags.join(" ") };
         context.console.detail(&format!("snapshot {}  {tags}", context.describe(snapshot)))?;

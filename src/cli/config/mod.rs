@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::cli::failure::Failure;
+use crate::cli::paths;
 use crate::cli::zone;
 
 mod reader;
@@ -129,30 +130,27 @@ pub(crate) fn load(path: &Path, home: Option<&Path>) -> Result<Config, ConfigErr
     let text = fs::read_to_string(path).map_err(unreadable)?;
     let path = std::path::absolute(path).map_err(unreadable)?;
     let base = path.parent().unwrap_or(Path::new("/"));
-    parse(&text, Paths { base, home })
+    parse(&text, Origin { base, home })
         .map_err(|faults| ConfigError::Faulty(Faults { path: path.clone(), faults }))
 }
 
 /// From where paths are read.
 #[derive(Clone, Copy)]
-struct Paths<'p> {
+struct Origin<'p> {
     base: &'p Path,
     home: Option<&'p Path>,
 }
 
-impl Paths<'_> {
+impl Origin<'_> {
+    /// A path that climbs out of what does not exist stays as it is: using it says what is missing.
     fn resolve(self, text: &str) -> PathBuf {
         let below_home = text.strip_prefix("~/").zip(self.home);
-        let path = match below_home {
-            Some((rest, home)) => home.join(rest),
-            None => self.base.join(text),
-        };
-        // Trailing and doubled slashes would make the same directory look like another one.
-        path.components().filter(|it| *it != std::path::Component::CurDir).collect()
+        let path = below_home.map_or_else(|| PathBuf::from(text), |(rest, home)| home.join(rest));
+        paths::absolute(&path, self.base).unwrap_or_else(|_| self.base.join(path))
     }
 }
 
-fn parse(text: &str, paths: Paths<'_>) -> Result<Config, Vec<Fault>> {
+fn parse(text: &str, from: Origin<'_>) -> Result<Config, Vec<Fault>> {
     let mut reader = Reader::new(text);
     let document = match DeTable::parse(text) {
         Ok(document) => document,
@@ -165,8 +163,8 @@ fn parse(text: &str, paths: Paths<'_>) -> Result<Config, Vec<Fault>> {
     reader.refuse_unknown(top, TOP);
     let config = Config {
         zone: read_zone(&mut reader, top),
-        repository: read_repository(&mut reader, top, paths),
-        sources: read_sources(&mut reader, top, paths),
+        repository: read_repository(&mut reader, top, from),
+        sources: read_sources(&mut reader, top, from),
         retention: read_retention(&mut reader, top),
         references: read_references(&mut reader, top),
     };
@@ -189,7 +187,7 @@ fn read_zone(reader: &mut Reader<'_>, top: Section<'_>) -> Option<Located<String
 fn read_repository(
     reader: &mut Reader<'_>,
     top: Section<'_>,
-    paths: Paths<'_>,
+    from: Origin<'_>,
 ) -> Option<Located<PathBuf>> {
     let section = reader.section(top, ("repository", "[repository]"))?;
     reader.refuse_unknown(section, REPOSITORY);
@@ -200,10 +198,10 @@ fn read_repository(
             "a repository is a directory; URLs are not supported by this version",
         );
     }
-    Some(Located { value: paths.resolve(&path.value), line: path.line })
+    Some(Located { value: from.resolve(&path.value), line: path.line })
 }
 
-fn read_sources(reader: &mut Reader<'_>, top: Section<'_>, paths: Paths<'_>) -> Vec<SourceConfig> {
+fn read_sources(reader: &mut Reader<'_>, top: Section<'_>, from: Origin<'_>) -> Vec<SourceConfig> {
     let mut sources: Vec<SourceConfig> = Vec::new();
     for Located { value: section, line } in reader.sections(top, ("source", "[[source]]")) {
         reader.refuse_unknown(section, SOURCE);
@@ -219,7 +217,7 @@ fn read_sources(reader: &mut Reader<'_>, top: Section<'_>, paths: Paths<'_>) -> 
         }
         sources.push(SourceConfig {
             name: name.map(|name| name.value),
-            paths: roots.iter().map(|root| paths.resolve(&root.value)).collect(),
+            paths: roots.iter().map(|root| from.resolve(&root.value)).collect(),
             exclude: reader.texts(section, "exclude").into_iter().map(|it| it.value).collect(),
             one_file_system: reader.flag(section, "one_file_system").unwrap_or(false),
             line,
@@ -263,7 +261,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Config, Vec<String>> {
-        let paths = Paths { base: Path::new("/etc/larder"), home: Some(Path::new("/home/app")) };
+        let paths = Origin { base: Path::new("/etc/larder"), home: Some(Path::new("/home/app")) };
         parse(text, paths).map_err(|faults| {
             faults.into_iter().map(|fault| format!("{}: {}", fault.line, fault.what)).collect()
         })

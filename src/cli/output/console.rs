@@ -31,12 +31,23 @@ enum Loudness {
     Verbose,
 }
 
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Not at all.
+    Nothing,
+    /// By a bar on the terminal.
+    Bars,
+    /// By lines of JSON.
+    Lines,
+}
+
 /// Standard output and standard error.
 #[derive(Debug)]
 pub(crate) struct Console {
     form: Form,
     loudness: Loudness,
-    progress: bool,
+    progress: Shown,
     colors: bool,
     output_is_terminal: bool,
 }
@@ -44,21 +55,27 @@ pub(crate) struct Console {
 impl Console {
     /// The console as the flags and the environment want it. `streams` says that the command's JSON comes in lines.
     pub(crate) fn new(globals: &Globals, streams: bool) -> Self {
-        let error_is_terminal = io::stderr().is_terminal();
         let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let terminal = io::stderr().is_terminal() && !dumb;
+        let form = match (globals.json, streams) {
+            (false, _) => Form::Text,
+            (true, false) => Form::Document,
+            (true, true) => Form::Lines,
+        };
         Self {
-            form: match (globals.json, streams) {
-                (false, _) => Form::Text,
-                (true, false) => Form::Document,
-                (true, true) => Form::Lines,
-            },
+            form,
             loudness: match (globals.quiet, globals.verbose) {
                 (true, _) => Loudness::Quiet,
                 (false, 0) => Loudness::Normal,
                 (false, _) => Loudness::Verbose,
             },
-            progress: !globals.no_progress && !globals.quiet,
-            colors: wants_colors(globals.color, error_is_terminal && !dumb),
+            progress: match form {
+                _ if globals.no_progress || globals.quiet => Shown::Nothing,
+                Form::Text if terminal => Shown::Bars,
+                Form::Lines => Shown::Lines,
+                Form::Text | Form::Document => Shown::Nothing,
+            },
+            colors: wants_colors(globals.color, terminal),
             output_is_terminal: io::stdout().is_terminal(),
         }
     }
@@ -68,7 +85,7 @@ impl Console {
         Self {
             form: Form::Document,
             loudness: Loudness::Normal,
-            progress: false,
+            progress: Shown::Nothing,
             colors: false,
             output_is_terminal: false,
         }
@@ -89,8 +106,8 @@ impl Console {
         self.loudness == Loudness::Verbose
     }
 
-    /// True when progress may be shown: by bars on a terminal, by lines in JSON.
-    pub(crate) fn shows_progress(&self) -> bool {
+    /// How progress is shown.
+    pub(crate) fn progress(&self) -> Shown {
         self.progress
     }
 
@@ -183,6 +200,19 @@ impl Console {
     pub(crate) fn hint(&self, text: &str) {
         if self.form == Form::Text {
             self.say("hint", "36;1", text);
+        }
+    }
+
+    /// The end of a command that needs no settings.
+    pub(crate) fn end(&self, result: &Result<Exit>) -> Exit {
+        match result {
+            Ok(exit) => *exit,
+            Err(failure) => {
+                if let Failure::Own { exit, message, hint } = failure {
+                    self.failure(*exit, message, hint.as_deref());
+                }
+                failure.exit()
+            }
         }
     }
 

@@ -1,8 +1,7 @@
-//! How far the work is: a bar on a terminal, a line a second in JSON, nothing elsewhere.
+//! How far the work is: a bar on a terminal, a line at the beginning of a phase and each second in JSON, nothing elsewhere.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use larder::observe::{Observer, Phase, Total, Warning};
 use serde::Serialize;
 
-use crate::cli::output::console::{Console, Form};
+use crate::cli::output::console::{Console, Shown};
 use crate::cli::output::json::WarningKind;
 use crate::cli::output::units::{bytes, many, seconds};
 use crate::cli::signals::Signals;
@@ -83,8 +82,7 @@ impl<'c> Progress<'c> {
     }
 
     fn bar(&self, phase: Phase, total: Option<Total>) -> Option<ProgressBar> {
-        let terminal = self.console.form() == Form::Text && std::io::stderr().is_terminal();
-        if !terminal || !self.console.shows_progress() {
+        if self.console.progress() != Shown::Bars {
             return None;
         }
         let len = total.map(|total| length(phase, total)).filter(|len| *len > 0);
@@ -113,22 +111,23 @@ impl<'c> Progress<'c> {
         )
     }
 
-    fn line_is_due(&self, current: &mut Current) -> Option<Status> {
-        let due = self.console.form() == Form::Lines
-            && self.console.shows_progress()
-            && current.said.elapsed() >= BETWEEN_LINES;
-        due.then(|| {
-            current.said = Instant::now();
-            Status {
-                phase: name(current.phase),
-                items_done: self.items.load(Ordering::Relaxed),
-                bytes_done: self.bytes.load(Ordering::Relaxed),
-                items_total: current.total.map(|total| total.items),
-                bytes_total: current.total.map(|total| total.bytes),
-                total_estimated: current.total.is_some_and(|total| total.estimated),
-                elapsed_ms: millis(current.began.elapsed()),
-            }
-        })
+    fn says_lines(&self) -> bool {
+        self.console.progress() == Shown::Lines
+    }
+
+    fn say_line(&self, current: &mut Current) {
+        current.said = Instant::now();
+        let status = Status {
+            phase: name(current.phase),
+            items_done: self.items.load(Ordering::Relaxed),
+            bytes_done: self.bytes.load(Ordering::Relaxed),
+            items_total: current.total.map(|total| total.items),
+            bytes_total: current.total.map(|total| total.bytes),
+            total_estimated: current.total.is_some_and(|total| total.estimated),
+            elapsed_ms: millis(current.began.elapsed()),
+        };
+        // A closed output ends the command at its next line that matters.
+        let _ = self.console.json_line("status", &status);
     }
 }
 
@@ -149,7 +148,11 @@ impl Observer for Progress<'_> {
         self.bytes.store(0, Ordering::Relaxed);
         let bar = self.bar(phase, total);
         let now = Instant::now();
-        state.phase = Some(Current { phase, total, began: now, said: now, bar });
+        let mut current = Current { phase, total, began: now, said: now, bar };
+        if self.says_lines() {
+            self.say_line(&mut current);
+        }
+        state.phase = Some(current);
     }
 
     fn advance(&self, items: u64, bytes: u64) {
@@ -159,9 +162,8 @@ impl Observer for Progress<'_> {
         let Some(current) = &mut state.phase else { return };
         if let Some(bar) = &current.bar {
             bar.inc(if counts_bytes(current.phase) { bytes } else { items });
-        } else if let Some(status) = self.line_is_due(current) {
-            // A closed output ends the command at its next line that matters.
-            let _ = self.console.json_line("status", &status);
+        } else if self.says_lines() && current.said.elapsed() >= BETWEEN_LINES {
+            self.say_line(current);
         }
     }
 

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn without_headings_there_are_only_rows() {
         let columns = [Column::left(""), Column::left("")];
-        assert_eq!(super::lines(&columns, &[vec!["a".into(), "b".into()]]), ["a  b"]);
-        assert!(super::lines(&columns, &[]).is_empty());
+        assert_eq!(lines(&columns, &[vec!["a".into(), "b".into()]]), ["a  b"]);
+        assert!(lines(&columns, &[]).is_empty());
     }
 }

@@ -153,8 +153,8 @@ mod tests {
         for bad in ["", "MB", "1 parsec", "-1", "99999999999TB"] {
             assert!(parse_bytes(bad).is_err(), "{bad}");
         }
-        assert_eq!(parse_duration("60s"), Ok(Duration::from_secs(60)));
-        assert_eq!(parse_duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("60s"), Ok(Duration::from_mins(1)));
+        assert_eq!(parse_duration("1h 30m"), Ok(Duration::from_mins(90)));
         for bad in ["", "60", "-1s", "soon"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

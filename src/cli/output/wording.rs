@@ -7,7 +7,7 @@ use larder::ops::paths::absolute_bytes;
 use larder::repo::backend::Refusal;
 use larder::repo::snapshots::Snapshot;
 
-use crate::cli::output::json::label;
+use crate::cli::output::json::snapshot::label;
 use crate::cli::output::units::{count, many};
 
 /// A promise that the storage cannot keep, and what that costs.

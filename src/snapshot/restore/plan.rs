@@ -4,7 +4,7 @@ use std::mem;
 
 use crate::codec::content::Content;
 use crate::codec::manifest::{Entry, EntryKey, EntryKind, FileEntry};
-use crate::snapshot::beneath::{is_at_or_below, path_flaw};
+use crate::snapshot::beneath::{component_flaw, is_at_or_below, path_flaw};
 use crate::snapshot::restore::links::{LinkRole, Links};
 
 /// Where a part of a snapshot goes.
@@ -120,7 +120,7 @@ impl<'a> Planner<'a> {
         let Some(path) = self.placements.iter().find_map(|placed| placed.place(&entry.key)) else {
             return Ok(());
         };
-        if let Some(flaw) = path_flaw(&path) {
+        if let Some(flaw) = component_flaw(&path) {
             return Err(flaw.to_owned());
         }
         self.sort_in(Job { path, entry }, links)

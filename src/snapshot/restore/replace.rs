@@ -24,7 +24,8 @@ pub(super) struct NamedPath {
     dir: OwnedFd,
     dir_path: PathBuf,
     name: Vec<u8>,
-    in_the_way: Vec<Vec<u8>>,
+    /// What is there may be moved aside.
+    overwrite: bool,
     staging_name: Vec<u8>,
     replaced_name: Vec<u8>,
 }
@@ -42,13 +43,12 @@ impl NamedPath {
         // Not a path descriptor: what happens in the directory is synced through it.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let dir = target.open(parent, flags, Mode::empty()).map_err(fail)?;
-        let in_the_way = names_in_the_way(&dir, name).map_err(fail)?;
-        if let Some(there) = in_the_way.first().filter(|_| !named.overwrite) {
-            return Err(RestoreError::Exists { path: dir_path.join(OsStr::from_bytes(there)) });
-        }
         let named_by = |what: &str| format!(".larder-{what}-{}", named.time).into_bytes();
         let (staging_name, replaced_name) = (named_by("restoring"), named_by("replaced"));
-        Ok(Self { dir, name: name.to_vec(), in_the_way, staging_name, replaced_name, dir_path })
+        let (name, overwrite) = (name.to_vec(), named.overwrite);
+        let place = Self { dir, dir_path, name, overwrite, staging_name, replaced_name };
+        place.in_the_way()?;
+        Ok(place)
     }
 
     /// The last component of the path.
@@ -78,9 +78,20 @@ impl NamedPath {
         self.dir_path.join(OsStr::from_bytes(name))
     }
 
+    /// What is at the place now: an error, unless it may be moved aside. Asked anew each time, because an application that is still
+    /// running may begin a log at any moment.
+    fn in_the_way(&self) -> Result<Vec<Vec<u8>>, RestoreError> {
+        let there = names_in_the_way(&self.dir, &self.name)
+            .map_err(|source| RestoreError::Target { path: self.dir_path.clone(), source })?;
+        match there.first().filter(|_| !self.overwrite) {
+            Some(name) => Err(RestoreError::Exists { path: self.path_of(name) }),
+            None => Ok(there),
+        }
+    }
+
     /// Moves aside what is in the way, durably before anything takes its place.
-    fn make_way(&self) -> Result<Option<PathBuf>, RestoreError> {
-        if self.in_the_way.is_empty() {
+    fn make_way(&self, in_the_way: &[Vec<u8>]) -> Result<Option<PathBuf>, RestoreError> {
+        if in_the_way.is_empty() {
             return Ok(None);
         }
         let path = self.path_of(&self.replaced_name);
@@ -90,12 +101,23 @@ impl NamedPath {
             Err(error) => return Err(fail(error)),
         }
         let aside = open_child_dir(self.dir.as_fd(), &self.replaced_name).map_err(fail)?;
-        for name in &self.in_the_way {
+        for name in in_the_way {
             rename_to_free(self.dir.as_fd(), name, aside.as_fd(), name).map_err(fail)?;
         }
         sync_dir(&aside).map_err(fail)?;
         sync_dir(&self.dir).map_err(fail)?;
         Ok(Some(path))
+    }
+}
+
+impl NamedPath {
+    /// A log that has appeared beside what was just put here is of an application that still runs on what was there before.
+    fn look_for_life(&self, report: &mut RestoreReport) {
+        let there = names_in_the_way(&self.dir, &self.name).unwrap_or_default();
+        for log in there.iter().filter(|name| **name != self.name) {
+            let what = "appeared while the database beside it was put back: stop the application and restore again";
+            report.refused.add(log, what);
+        }
     }
 }
 
@@ -136,18 +158,20 @@ pub(super) fn settle(
     let staged = place.path_of(&place.staging_name);
     let restored = stat_if_there(staging.dir(), &place.name);
     if restored.map_err(|error| target_error(&staged, error))?.is_some() {
-        if !report.is_complete() && !place.in_the_way.is_empty() {
+        let in_the_way = place.in_the_way()?;
+        if !report.is_complete() && !in_the_way.is_empty() {
             report.left_aside = Some(staged);
             return Ok(report);
         }
-        if !place.in_the_way.is_empty() {
+        if !in_the_way.is_empty() {
             // What is moved aside is not given up for bytes that only memory has.
             rustix::fs::syncfs(staging.dir())
                 .map_err(|error| target_error(&staged, error.into()))?;
         }
-        report.replaced = place.make_way()?;
+        report.replaced = place.make_way(&in_the_way)?;
         rename_to_free(staging.dir(), &place.name, place.dir.as_fd(), &place.name)
             .map_err(|error| target_error(&place.path_of(&place.name), error.into()))?;
+        place.look_for_life(&mut report);
     }
     rustix::fs::unlinkat(&place.dir, place.staging_name.as_slice(), AtFlags::REMOVEDIR)
         .and_then(|()| sync_dir(&place.dir))

@@ -1,7 +1,8 @@
 //! What to save: the paths of the command line, else the sources of the configuration.
 
+use std::env;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use larder::error::Error;
 use larder::snapshot::source::error::SourceError;
@@ -13,6 +14,7 @@ use crate::cli::config::suggest::nearest;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::times;
+use crate::cli::paths;
 
 /// One snapshot to take.
 #[derive(Debug)]
@@ -94,16 +96,13 @@ fn by_name<'s>(
     })
 }
 
-/// Absolute paths without `.` and doubled slashes, so that the same directory is the same source every night. Links stay: what they
-/// lead to may change, and the source is meant by its name.
-fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+/// Absolute paths, each once.
+fn absolute(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let here = env::current_dir().map_err(|error| Failure::io("the working directory", &error))?;
     let mut roots: Vec<PathBuf> = Vec::new();
-    for path in paths {
-        let failed = |error| Failure::io(format!("source {}", path.display()), &error);
-        let climbs = path.components().any(|part| part == Component::ParentDir);
-        // `a/../b` is not `b` when `a` is a link, so the system is asked.
-        let full = if climbs { path.canonicalize() } else { std::path::absolute(path) };
-        let full: PathBuf = full.map_err(failed)?.components().collect();
+    for path in given {
+        let full = paths::absolute(path, &here)
+            .map_err(|error| Failure::io(format!("source {}", path.display()), &error))?;
         if !roots.contains(&full) {
             roots.push(full);
         }

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use larder::ops::open::directory_identity;
-use tempfile::TempDir;
+use larder::sqlite::private_dir::PrivateDir;
 
 use crate::cli::failure::{Failure, Result};
 
@@ -15,7 +15,7 @@ use crate::cli::failure::{Failure, Result};
 #[derive(Debug)]
 pub(super) struct Spool {
     dir: PathBuf,
-    own: Option<TempDir>,
+    own: Option<PrivateDir>,
 }
 
 impl Spool {
@@ -37,8 +37,7 @@ impl Spool {
         if !roots.iter().any(|root| is_within(&dir, root)) {
             return Ok(Self { dir, own: None });
         }
-        let own = tempfile::Builder::new().prefix("larder-spool-").tempdir_in(&dir);
-        let own = own.map_err(unusable)?;
+        let own = PrivateDir::create_in(&dir, "larder-spool-").map_err(unusable)?;
         Ok(Self { dir: own.path().to_owned(), own: Some(own) })
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Args;
 use larder::id::SnapshotId;
 use larder::ops::catalog::Catalog;
-use larder::ops::check::{CheckOptions, CheckReport, check};
+use larder::ops::check::{CheckOptions, CheckReport, check, remember};
 use larder::repo::snapshots::Snapshot;
 
 use crate::cli::context::Context;
@@ -20,7 +20,7 @@ use crate::cli::output::progress::Progress;
 mod json;
 mod page;
 
-/// Look for damage without the source and without changing anything: whether records, index and manifests
+/// Look for damage without the source, changing nothing but a note of what is damaged: whether records, index and manifests
 /// fit together and every blob has its place; with --read-data, whether every stored byte is what it was.
 #[derive(Debug, Args)]
 #[command(
@@ -41,7 +41,12 @@ pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
     let progress = Progress::new(&context.console, &context.signals);
     let report = check(&catalog, CheckOptions { read_data: args.read_data }, &progress);
     progress.finish();
-    let said = Said { report: &report?, catalog: &catalog, context, progress: &progress };
+    let report = report?;
+    if args.read_data && !report.findings.is_empty() {
+        // On a medium that cannot be written there is no next backup that would have to know.
+        let _ = remember(&catalog, &report, &context.host);
+    }
+    let said = Said { report: &report, catalog: &catalog, context, progress: &progress };
     match context.console.form() {
         Form::Text => said.page()?,
         _ => said.lines(began.elapsed())?,

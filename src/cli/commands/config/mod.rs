@@ -8,7 +8,6 @@ use clap::{Args, Subcommand};
 use crate::cli::args::Globals;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
 use crate::cli::output::console::Console;
 
 mod check;
@@ -41,15 +40,8 @@ pub(crate) fn run(args: &ConfigArgs, globals: &Globals, console: Console) -> Exi
             Ok(context) => {
                 return show::run(&context).unwrap_or_else(|failure| context.report(&failure));
             }
-            Err((console, failure)) => return ended(&console, &failure),
+            Err((console, failure)) => return console.end(&Err(failure)),
         },
     };
-    done.unwrap_or_else(|failure| ended(&console, &failure))
-}
-
-fn ended(console: &Console, failure: &Failure) -> Exit {
-    if let Failure::Own { exit, message, hint } = failure {
-        console.failure(*exit, message, hint.as_deref());
-    }
-    failure.exit()
+    console.end(&done)
 }

@@ -1,6 +1,5 @@
 //! What one sees while the demo works: on a terminal a line that says what goes on, elsewhere nothing.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,7 +8,7 @@ use larder::observe::{Observer, Phase, Total, Warning};
 
 use crate::cli::context::Context;
 use crate::cli::failure::Result;
-use crate::cli::output::console::Form;
+use crate::cli::output::console::{Form, Shown};
 
 /// Says what goes on, and when to stop.
 pub(super) struct Watch<'c> {
@@ -20,10 +19,7 @@ pub(super) struct Watch<'c> {
 impl<'c> Watch<'c> {
     /// Shows nothing yet.
     pub(super) fn new(context: &'c Context) -> Self {
-        let console = &context.console;
-        let shown = console.form() == Form::Text
-            && console.shows_progress()
-            && std::io::stderr().is_terminal();
+        let shown = context.console.progress() == Shown::Bars;
         Self { context, spinner: shown.then(spinner) }
     }
 

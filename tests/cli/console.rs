@@ -1,0 +1,94 @@
+use super::rig::Rig;
+
+#[test]
+fn bare_larder_shows_the_verbs_in_groups() {
+    let rig = Rig::new();
+    let none: [&str; 0] = [];
+    let run = rig.run(&none);
+    assert_eq!(run.err, "");
+    assert!(run.out_of(0).contains("  Save  init       make a repository"), "{}", run.out);
+    assert!(run.out.contains("To begin: larder backup DIR\n"), "{}", run.out);
+    let hidden = ["capture-helper", "sample-writer", "forget", "prune", "mount"];
+    assert!(!hidden.iter().any(|verb| run.out.contains(verb)), "{}", run.out);
+    let help = rig.run(&["--help"]);
+    assert!(
+        help.out_of(0).contains("--repo <PATH>") && help.out.contains("  Get   restore"),
+        "{}",
+        help.out
+    );
+    assert_eq!(
+        rig.run(&["--version"]).out_of(0),
+        format!("larder {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let rig = Rig::new();
+    for verb in [
+        "init",
+        "backup",
+        "snapshots",
+        "ls",
+        "cat",
+        "restore",
+        "diff",
+        "check",
+        "tag",
+        "config",
+        "demo",
+    ] {
+        let run = rig.run(&[verb, "--help"]);
+        assert!(run.out_of(0).contains(&format!("Usage: larder {verb}")), "{verb}: {}", run.out);
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_and_those_who_ask() {
+    let rig = Rig::new();
+    let colored = |change: fn(&mut std::process::Command) -> &mut std::process::Command| {
+        rig.run_with(&["snapshots"], change).err_of(10).contains("\x1b[")
+    };
+    assert!(!colored(|it| it));
+    assert!(colored(|it| it.env("CLICOLOR_FORCE", "1")));
+    assert!(!colored(|it| it.env("CLICOLOR_FORCE", "0")));
+    assert!(!colored(|it| it.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1")));
+    assert!(colored(|it| it.env("NO_COLOR", "1").args(["--color", "always"])));
+    assert!(!colored(|it| it.env("CLICOLOR_FORCE", "1").args(["--color", "never"])));
+}
+
+#[test]
+fn no_name_reaches_standard_error_with_its_control_characters() {
+    let rig = Rig::new();
+    let run = rig.run(&["backup", "evil\u{1b}]0;title\u{7}\u{202e}"]);
+    assert!(run.err_of(1).contains("evil\\x1b]0;title\\x07\\u{202e}: No such file"), "{}", run.err);
+}
+
+#[test]
+fn without_a_home_a_repository_must_be_named() {
+    let rig = Rig::new();
+    let run = rig.run_with(&["snapshots"], |it| it.env_remove("HOME"));
+    assert!(
+        run.err_of(2).contains("without HOME there is no place for one\nhint: "),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn json_errors_are_the_last_line_of_standard_output() {
+    let rig = Rig::new();
+    for (arguments, kind, code) in [
+        (&["--json", "snapshots"][..], "no_repository", 10),
+        (&["--json", "snapshot"], "usage", 2),
+        (&["--json", "backup", "nowhere"], "failed", 1),
+        (&["--json", "--config", "none.toml", "snapshots"], "usage", 2),
+    ] {
+        let run = rig.run(arguments);
+        let error = run.lines_of(code).pop().unwrap();
+        assert_eq!(run.err, "", "{arguments:?}");
+        assert_eq!((&error["schema"], &error["message_type"]), (&1.into(), &"error".into()));
+        assert_eq!((&error["kind"], &error["exit_code"]), (&kind.into(), &code.into()));
+        assert!(error["message"].is_string() && error.get("hint").is_some());
+    }
+}

@@ -1,0 +1,17 @@
+//! The binary from outside: exit codes, standard output, standard error, JSON.
+
+mod backup;
+mod bad_input;
+mod cat;
+mod check;
+mod config;
+mod console;
+mod diff;
+mod init;
+mod json;
+mod ls;
+mod restore;
+mod rig;
+mod signals;
+mod snapshots;
+mod tag;

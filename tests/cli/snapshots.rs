@@ -1,0 +1,81 @@
+use super::rig::Rig;
+
+/// Lines with the ids, which no test knows, cut off.
+fn without_ids(text: &str) -> Vec<String> {
+    let is_id = |word: &str| word.len() == 8 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    text.lines()
+        .map(|line| match line.split_once(' ') {
+            Some((word, rest)) if is_id(word) => rest.trim_start().to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect()
+}
+
+#[test]
+fn identical_nights_are_folded_and_tags_are_not_hidden() {
+    let rig = Rig::new();
+    // Files as new as these are read again by the next run and so make another manifest; directories do not.
+    let source = rig.arg("dirs");
+    std::fs::create_dir_all(rig.path("dirs/deep")).unwrap();
+    let save = |night: &str| {
+        let time = format!("{night}T03:00:00+01:00");
+        rig.run(&["backup", "-q", "--time", &time, &source]).out_of(0).trim().to_owned()
+    };
+    let ids = ["2025-11-19", "2025-11-20", "2025-11-21"].map(save);
+    std::fs::create_dir(rig.path("dirs/new")).unwrap();
+    save("2025-11-22");
+    let run = rig.run(&["snapshots"]);
+    let lines = without_ids(run.out_of(0));
+    let head = format!("dirs  {source}");
+    assert_eq!(lines[0], format!("{head:<58} times in Europe/Zurich"));
+    assert_eq!(lines[1], "ID        TAKEN                  FILES  SIZE  ADDED");
+    assert!(lines[2].starts_with("Sat 22 Nov 2025 03:00      0   0 B  "), "{}", lines[2]);
+    assert!(lines[3].starts_with("Fri 21 Nov 2025 03:00      0   0 B  "), "{}", lines[3]);
+    assert_eq!(lines[4..], ["   + 2 identical, back to Wed 19 Nov 2025 03:00"]);
+
+    let each = rig.run(&["-v", "snapshots"]);
+    assert_eq!(each.out_of(0).lines().count(), 2 + 4);
+    rig.run(&["tag", &ids[1], "+good"]).out_of(0);
+    let tagged = without_ids(rig.run(&["snapshots"]).out_of(0));
+    assert!(
+        tagged[4].starts_with("Thu 20 Nov 2025 03:00") && tagged[4].ends_with("  tag:good"),
+        "{tagged:?}"
+    );
+    assert_eq!(tagged[5], "   + 1 identical, back to Wed 19 Nov 2025 03:00");
+}
+
+#[test]
+fn sources_and_tags_can_be_chosen() {
+    let rig = Rig::saved();
+    rig.run(&["backup", "--source", "b", "--tag", "x", "--tag", "y", &rig.arg("app/attachments")])
+        .out_of(0);
+    let ids = |arguments: &[&str]| {
+        let run = rig.run(&[&["snapshots", "-q"], arguments].concat());
+        run.out_of(0).lines().map(str::len).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&[]), [64, 64]);
+    assert_eq!(ids(&["--source", "b"]), [64]);
+    assert_eq!(ids(&["--tag", "x", "--tag", "y"]), [64]);
+    assert!(ids(&["--tag", "x", "--tag", "z"]).is_empty());
+    let page = rig.run(&["snapshots"]);
+    assert_eq!(page.out_of(0).matches("times in Europe/Zurich").count(), 2);
+    let none = rig.run(&["snapshots", "--source", "c"]);
+    assert_eq!(none.err_of(0), "note: no snapshot fits\n");
+}
+
+#[test]
+fn times_are_shown_in_the_zone() {
+    let rig = Rig::saved();
+    let run = rig.run_with(&["snapshots"], |it| it.env("TZ", "Asia/Tokyo"));
+    assert!(run.out_of(0).contains("Sun 22 Nov"), "{}", run.out);
+    assert!(run.out.contains(" 11:00 ") && run.out.contains("times in Asia/Tokyo"), "{}", run.out);
+    let odd = rig.run_with(&["snapshots"], |it| it.env("TZ", "Europe/Zurch"));
+    assert!(odd.out_of(0).contains("times in UTC"), "{}", odd.out);
+    let saved = rig.run_with(&["backup", "-v", &rig.arg("app")], |it| it.env("TZ", "Europe/Zurch"));
+    saved.out_of(0);
+    assert!(
+        saved.err.contains("times are in UTC; did you mean \"Europe/Zurich\"?"),
+        "{}",
+        saved.err
+    );
+}
