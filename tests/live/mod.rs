@@ -20,10 +20,13 @@ use tempfile::TempDir;
 mod fidelity;
 mod interrupt;
 mod kill9;
+mod limits;
 mod live_writer;
+mod moving;
 mod names;
 mod processes;
 mod sources;
+mod storage;
 
 /// The path of the binary under test.
 pub(super) const LARDER: &str = env!("CARGO_BIN_EXE_larder");
@@ -91,6 +94,10 @@ impl Rig {
         self.base.path().join(name)
     }
 
+    pub(super) fn base(&self) -> &Path {
+        self.base.path()
+    }
+
     pub(super) fn repo(&self) -> PathBuf {
         self.at("repo")
     }
@@ -126,9 +133,14 @@ impl Rig {
 
     /// Restores a whole snapshot into a new directory of this name.
     pub(super) fn restore(&self, snapshot: &str, name: &str) -> PathBuf {
+        self.restore_with(snapshot, name, &[0])
+    }
+
+    /// The same where damage elsewhere may be said.
+    pub(super) fn restore_with(&self, snapshot: &str, name: &str, codes: &[i32]) -> PathBuf {
         let target = self.at(name);
         let words = ["restore".as_ref(), snapshot.as_ref(), "--target".as_ref()];
-        self.run(words.into_iter().chain([target.as_os_str()])).expect(0);
+        self.run(words.into_iter().chain([target.as_os_str()])).expect_one_of(codes);
         target
     }
 
