@@ -15,6 +15,8 @@ pub struct Captured {
     pub file: File,
     /// How many they are.
     pub len: u64,
+    /// Device and inode of the file that they were captured from, links resolved: the caller may have meant another one.
+    pub inode: (u64, u64),
     /// What kind of state they are.
     pub label: DatabaseLabel,
     /// How they were obtained.

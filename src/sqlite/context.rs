@@ -138,10 +138,12 @@ impl Context<'_> {
         let file = spool.into_file().map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
         let header = header_of(&file).map_err(failed)?;
+        let main = self.observe()?.main;
         let whole = header.filter(|header| len % u64::from(header.page_size) == 0);
         Ok(Captured {
             file,
             len,
+            inode: (main.device, main.inode),
             label: finding.label,
             method: finding.method,
             page_size: whole.map_or(0, |header| header.page_size),

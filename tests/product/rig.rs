@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -102,6 +103,7 @@ impl Capture for CopyCapture {
         Ok(Captured {
             file: spooled(&bytes),
             len: bytes.len() as u64,
+            inode: inode_of(path),
             label: DatabaseLabel::Committed,
             method: CaptureMethod::Immutable,
             page_size,
@@ -113,6 +115,11 @@ impl Capture for CopyCapture {
             identity: observe(path).ok(),
         })
     }
+}
+
+fn inode_of(path: &Path) -> (u64, u64) {
+    let metadata = std::fs::symlink_metadata(path).unwrap();
+    (metadata.dev(), metadata.ino())
 }
 
 fn spooled(bytes: &[u8]) -> File {

@@ -23,6 +23,9 @@ use crate::snapshot::content::write::ContentWriter;
 use crate::sqlite::captured::{CaptureError, Captured};
 use crate::sqlite::identity::{observe, settled_before};
 
+/// How often a database is captured that is replaced meanwhile.
+const CAPTURES: usize = 3;
+
 /// Groups that are read and stored side by side.
 const GROUPS_AT_ONCE: usize = 4;
 
@@ -95,10 +98,13 @@ impl Act<'_, '_> {
             self.keep(database, content, record, true);
             return Ok(());
         }
-        let source = source_of(self.request, &database.item.key);
-        let path = absolute(source, &database.item.key);
-        let captured = match self.request.capture.capture(&path) {
-            Ok(captured) => captured,
+        let captured = match self.capture(&database.item.key) {
+            Ok(Some(captured)) => captured,
+            Ok(None) => {
+                let key = database.item.key.clone();
+                self.tally.finding(key, "replaced while it was captured; not saved");
+                return Ok(());
+            }
             Err(CaptureError::Cancelled { .. }) => return Err(ArchiveError::Cancelled),
             Err(error) if error.is_no_space() => return Err(ArchiveError::Capture(error)),
             Err(error) => {
@@ -114,6 +120,20 @@ impl Act<'_, '_> {
         self.report(&database.item.key, &record);
         self.keep(database, content, record, !captured.needs_side_files());
         Ok(())
+    }
+
+    /// The database at a path of the source, and nothing that a link put in its place would lead to: the capture goes by the path,
+    /// which by then may mean something else.
+    fn capture(&self, key: &EntryKey) -> Result<Option<Captured>, CaptureError> {
+        let source = source_of(self.request, key);
+        for _ in 0..CAPTURES {
+            let captured = self.request.capture.capture(&absolute(source, key))?;
+            let there = source.look(&key.path).ok().map(|item| item.stat);
+            if there.is_some_and(|stat| (stat.device, stat.inode) == captured.inode) {
+                return Ok(Some(captured));
+            }
+        }
+        Ok(None)
     }
 
     /// The parent's bytes, when neither the database nor its log has changed since they were captured.
