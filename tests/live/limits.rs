@@ -65,7 +65,7 @@ fn a_full_disk_keeps_what_was_saved_and_goes_on_when_there_is_room() {
             let ran = backup().expect(22);
             assert_eq!(ran.last()["kind"], "no_space");
             assert!(ran.last()["hint"].as_str().unwrap().starts_with("make room"));
-            assert_eq!(rig.snapshots(), [first.clone()]);
+            assert_eq!(rig.snapshots(), std::slice::from_ref(&first));
             rig.check_is_clean();
             assert_eq!(differences(&frozen, &rig.restore(&first, "again")), [""; 0]);
             fs::remove_dir_all(rig.at("again")).unwrap();
@@ -103,8 +103,8 @@ fn assert_readable(rig: &Rig, id: &str) {
     rig.run(["ls", id]).expect(0);
     rig.run(["diff", id, id]).expect(0);
     rig.run(["check", "--read-data"]).expect(0);
-    rig.cat(id, DATABASE, "work/database");
-    let restored = rig.restore(id, "work/restored");
+    rig.cat(id, DATABASE, "here/database");
+    let restored = rig.restore(id, "here/restored");
     assert!(restored.join(DATABASE).exists());
     let refused = rig.run(["tag", id, "+kept"]).expect(1);
     assert!(refused.err.contains("error: "), "{}", refused.err);

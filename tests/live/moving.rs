@@ -19,14 +19,14 @@ struct Moving {
 }
 
 impl Moving {
-    /// `script` is repeated in the source, where `a` and `b` lie beside it in `../work`.
+    /// `script` is repeated in the source, where `a` and `b` lie beside it in `../here`.
     fn new(script: &str) -> Self {
         let rig = Rig::new();
         for (name, seed) in [("a", 1), ("b", 2)] {
-            fs::write(rig.at("work").join(name), Seeded::new(seed).bytes(LEN)).unwrap();
+            fs::write(rig.at("here").join(name), Seeded::new(seed).bytes(LEN)).unwrap();
         }
         fs::write(rig.data().join("still"), "still").unwrap();
-        let script = format!("A=../work/a; B=../work/b; while :; do {script}; done");
+        let script = format!("A=../here/a; B=../here/b; while :; do {script}; done");
         let mut command = Command::new("sh");
         command.args(["-c", &script]).current_dir(rig.data()).stderr(Stdio::null());
         let shell = Process::spawn(&mut command);
@@ -64,7 +64,7 @@ fn assert_restores(rig: &Rig, ran: &Ran, name: &str) -> std::path::PathBuf {
 
 fn is_one_of(rig: &Rig, path: &Path) -> bool {
     let bytes = fs::read(path).unwrap();
-    ["a", "b"].iter().any(|name| fs::read(rig.at("work").join(name)).unwrap() == bytes)
+    ["a", "b"].iter().any(|name| fs::read(rig.at("here").join(name)).unwrap() == bytes)
 }
 
 const UNSTABLE: &str = "kept changing while it was read";
@@ -128,7 +128,7 @@ fn a_file_that_comes_and_goes_is_there_or_not() {
 #[test]
 fn a_directory_that_turns_into_a_link_leads_nowhere() {
     let script =
-        "mkdir d; echo inside > d/f; mv d e; ln -s ../work d; rm d; mv e d; rm -r d; :> d; rm d";
+        "mkdir d; echo inside > d/f; mv d e; ln -s ../here d; rm d; mv e d; rm -r d; :> d; rm d";
     let (rig, runs) = Moving::new(script).saved();
     let replaced = "turned into something else";
     for (n, ran) in runs.iter().enumerate() {

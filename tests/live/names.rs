@@ -117,7 +117,7 @@ fn assert_restores(world: &World) {
     let words = ["restore".as_ref(), "latest".as_ref(), odd.as_os_str()];
     let ran = world.run(&words).expect(0);
     assert_tame(&ran.text());
-    assert_eq!(fs::read(world.rig.at("work").join(&odd)).unwrap(), NAMES[2]);
+    assert_eq!(fs::read(world.rig.at("here").join(&odd)).unwrap(), NAMES[2]);
     assert_tame(&world.run(&words).expect(1).text());
 }
 
