@@ -124,6 +124,9 @@ impl Sample {
         let content = read_back(&catalog, snapshot.unwrap())
             .unwrap_or_else(|error| panic!("{what}: the next snapshot: {error}"));
         assert!(content == self.tree.content(), "{what}: the next snapshot differs");
+        let report = check(&catalog, CheckOptions { read_data: true }, &Unobserved).unwrap();
+        let hit = report.findings.iter().flat_map(|finding| &finding.affected);
+        assert!(hit.into_iter().all(|affected| affected.snapshot != id), "{what}: {report:#?}");
     }
 }
 

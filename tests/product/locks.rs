@@ -157,6 +157,49 @@ fn a_pack_that_goes_while_a_backup_builds_on_it_stops_the_backup() {
 }
 
 #[test]
+fn a_segment_that_goes_while_a_backup_builds_on_it_stops_the_backup() {
+    let (disk, tree) = (fresh(), Tree::new());
+    save(backend(disk.clone()), &tree, 1).unwrap();
+    let segment = disk.files().into_keys().find(|path| path.starts_with("index/")).unwrap();
+    tree.change();
+    let error = save_while(&disk, &tree, || assert!(disk.lose(&segment))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damage, "{error}");
+    assert!(error.to_string().contains(&segment), "{error}");
+    assert_eq!(disk.list("snapshots").unwrap().len(), 1);
+    // The next one begins without that segment and stores what it cannot find.
+    save(backend(disk.clone()), &tree, 42).unwrap();
+    let repository = open(backend(disk)).unwrap();
+    let catalog = Catalog::open(&repository).unwrap();
+    let newest = catalog.listing().newest("shelf").unwrap();
+    assert!(read_back(&catalog, newest).unwrap() == tree.content());
+}
+
+#[test]
+fn segments_that_are_merged_while_a_backup_builds_on_them_are_found_in_the_merged_one() {
+    let (disk, tree, other) = (fresh(), Tree::new(), Tree::bare());
+    for night in 1..=8 {
+        other.write("night", format!("{night}").as_bytes());
+        save_as(&disk, if night == 1 { &tree } else { &other }, &format!("of {night}"), night)
+            .unwrap();
+    }
+    let before = disk.list("index").unwrap();
+    save_while(&disk, &tree, || {
+        other.write("night", b"9");
+        save_as(&disk, &other, "of 9", 50).unwrap();
+        let after = disk.list("index").unwrap();
+        assert!(before.iter().any(|segment| !after.contains(segment)), "nothing was merged");
+    })
+    .unwrap();
+    let repository = open(backend(disk)).unwrap();
+    let report = check_all(&repository).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+    let catalog = Catalog::open(&repository).unwrap();
+    let newest = catalog.listing().newest("shelf").unwrap();
+    assert!(newest.record.counts.new_stored_bytes < 2500, "the image was stored again");
+    assert!(read_back(&catalog, newest).unwrap() == tree.content());
+}
+
+#[test]
 fn an_interrupted_backup_keeps_its_marker_and_its_packs_are_used() {
     let (disk, tree) = (fresh(), Tree::new());
     interrupt(&disk, &tree);
