@@ -144,7 +144,8 @@ impl Source {
             sparse = None;
         }
         let size = if sparse.is_some() { stat.size } else { delivered };
-        let origin = if whole && after.same_state(&stat) { Origin::Read } else { Origin::Unstable };
+        let held_still = after.same_state(&stat) || lost_its_name(&stat, &after);
+        let origin = if whole && held_still { Origin::Read } else { Origin::Unstable };
         Ok(Ok(ReadFile { value, stat, xattrs, sparse, size, origin, read_at_ns }))
     }
 
@@ -205,6 +206,13 @@ impl<T> ReadFile<T> {
         });
         Described::new(&Item { key: item.key.clone(), stat: self.stat }, kind, self.xattrs)
     }
+}
+
+/// A file that was unlinked or replaced by another one while it was read: its bytes did not change for that, though its inode did. Who
+/// replaces files whole, again and again, would otherwise never have one saved without a finding.
+fn lost_its_name(before: &Stat, after: &Stat) -> bool {
+    let with_name = Stat { ctime: before.ctime, ..*after };
+    before.links > 0 && after.links == 0 && with_name.same_state(before)
 }
 
 fn holes_of(file: &OwnedFd, stat: &Stat) -> Option<Vec<Extent>> {
