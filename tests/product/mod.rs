@@ -16,5 +16,6 @@ mod locks;
 mod missing;
 mod rig;
 mod ruled_disk;
+mod scenario;
 mod space;
 mod tree;
