@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use larder::error::{Error, ErrorKind, Result};
 use larder::id::SnapshotId;
+use larder::observe::Unobserved;
 use larder::ops::backup::backup;
 use larder::ops::catalog::Catalog;
 use larder::ops::tag::{TagChange, tag};
@@ -20,7 +21,8 @@ use larder_testkit::seed::Seeded;
 use larder_testkit::sim_disk::{Pattern, SimDisk};
 
 use super::rig::{
-    CopyCapture, StopsAt, backend, check_all, fresh, host, init, open, options, save, settled,
+    CopyCapture, Meanwhile, StopsAt, backend, check_all, fresh, host, init, open, options, save,
+    settled,
 };
 use super::tree::{Content, Tree, read_back};
 
@@ -203,6 +205,31 @@ fn the_first_backup_can_be_cut_off_anywhere() {
     scenario.crash_everywhere();
 }
 
+/// A backup in whose middle a minute passes, so that it makes a barrier there.
+#[test]
+fn a_backup_of_several_barriers_can_be_cut_off_anywhere() {
+    let tree = Tree::new();
+    let work = |backend: Arc<dyn Backend>, promises: &RefCell<Promises>| {
+        let (repository, host) = (open(backend)?, host(40));
+        let slow = Meanwhile::new(|| host.advance_ns(61_000_000_000));
+        let report = backup(&repository, &options(&tree), &slow, &host, &Unobserved)?;
+        promise(promises, report.id, &tree);
+        Ok(())
+    };
+    let scenario = Scenario {
+        base: fresh(),
+        before: BTreeMap::new(),
+        tree: &tree,
+        states: vec![tree.content()],
+        work: &work,
+        has_repository: true,
+    };
+    let whole = settled(&scenario.base);
+    (scenario.work)(backend(whole.clone()), &scenario.promises()).unwrap();
+    assert_eq!(whole.list("index").unwrap().len(), 2, "a segment at each barrier");
+    scenario.crash_everywhere();
+}
+
 #[test]
 fn the_second_backup_can_be_cut_off_anywhere() {
     let tree = Tree::new();
@@ -285,7 +312,7 @@ fn merging_segments_can_be_cut_off_anywhere() {
 }
 
 #[test]
-fn a_second_crash_during_recovery_costs_nothing_either() {
+fn crash_twice_and_nothing_is_lost_either() {
     let tree = Tree::new();
     let (base, before) = with_snapshots(&tree, 1, |_| {});
     tree.change();

@@ -117,6 +117,30 @@ impl Capture for CopyCapture {
     }
 }
 
+/// Does something in the middle of a backup: files are stored, the database is not.
+pub(super) struct Meanwhile<F> {
+    work: F,
+    times: AtomicU64,
+}
+
+impl<F: Fn() + Sync> Meanwhile<F> {
+    pub(super) fn new(work: F) -> Self {
+        Self { work, times: AtomicU64::new(0) }
+    }
+
+    pub(super) fn times(&self) -> u64 {
+        self.times.load(Ordering::Relaxed)
+    }
+}
+
+impl<F: Fn() + Sync> Capture for Meanwhile<F> {
+    fn capture(&self, path: &Path) -> std::result::Result<Captured, CaptureError> {
+        (self.work)();
+        self.times.fetch_add(1, Ordering::Relaxed);
+        CopyCapture.capture(path)
+    }
+}
+
 fn inode_of(path: &Path) -> (u64, u64) {
     let metadata = std::fs::symlink_metadata(path).unwrap();
     (metadata.dev(), metadata.ino())

@@ -17,6 +17,7 @@ use crate::host::Host;
 use crate::id::{BlobId, BlobType, PackId, SnapshotId};
 use crate::observe::{Observer, Phase, Total};
 use crate::ops::catalog::Catalog;
+use crate::repo::blobs::BlobRead;
 use crate::repo::error::Damage;
 use crate::repo::layout;
 use crate::repo::missing::Missing;
@@ -256,15 +257,20 @@ impl Check<'_> {
             data.sound_blobs += report.sound_blobs;
             data.blobs += report.listed.len() as u64;
             for damage in report.damage {
-                let hit = match &damage {
-                    Damage::Blob { blob_type, id, .. } => Some((*blob_type, *id)),
+                let lost = match &damage {
+                    Damage::Blob { blob_type, id, .. } => self.unless_elsewhere(*blob_type, *id),
                     _ => None,
                 };
-                self.found(damage, hit);
+                self.found(damage, lost);
             }
         }
         self.report.data = Some(data);
         Ok(())
+    }
+
+    /// The blob, unless another place gives it: then nobody misses anything.
+    fn unless_elsewhere(&self, blob_type: BlobType, id: BlobId) -> Option<(BlobType, BlobId)> {
+        self.reader.get(blob_type, &id).is_err().then_some((blob_type, id))
     }
 
     /// Where a pack's own directory cannot be read, the index still knows where its blobs are: each that is needed is read.
@@ -278,7 +284,8 @@ impl Check<'_> {
             let places = self.reader.index().lookup(blob_type, &id).places;
             for place in places.iter().filter(|place| packs.contains(&place.pack)) {
                 if let Err(damage) = self.reader.prove(place, &id) {
-                    self.found(damage, [(blob_type, id)]);
+                    let lost = self.unless_elsewhere(blob_type, id);
+                    self.found(damage, lost);
                 }
             }
         }
