@@ -131,3 +131,26 @@ fn a_reader_that_went_away_changes_no_outcome() {
         run_unread(&rig, &[json, &["restore", "latest", "--target", out]].concat()).err_of(20);
     }
 }
+
+#[test]
+fn a_path_cannot_pass_for_a_message_of_its_own() {
+    let rig = Rig::saved();
+    let forged = "x\nsnapshot 00000000 saved";
+    for arguments in [
+        &["backup", forged][..],
+        &["cat", "latest", forged],
+        &["restore", "latest", "readme.txt", "--target", forged],
+        &["restore", "latest", "readme.txt", "--target", forged],
+        &["--repo", forged, "init"],
+        &["--repo", forged, "snapshots"],
+        &["--repo", "a\nb/c", "init"],
+        &["backup", "--spool", "no\nsnapshot 0 saved", &rig.arg("app")],
+        &["backup", "--exclude-from", forged, &rig.arg("app")],
+        &["--config", forged, "snapshots"],
+    ] {
+        let run = rig.run(arguments);
+        let all = [run.out, run.err].concat();
+        assert!(all.contains("\\n"), "{arguments:?}: {all}");
+        assert!(!all.lines().any(|line| line.starts_with("snapshot ")), "{arguments:?}: {all}");
+    }
+}
