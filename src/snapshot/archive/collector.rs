@@ -9,6 +9,7 @@ use crate::snapshot::archive::draft::Draft;
 use crate::snapshot::archive::file::FileStore;
 use crate::snapshot::archive::reading::{read, source_of};
 use crate::snapshot::archive::slots::{Late, LateDatabase, Read, Slot};
+use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::source::error::Problem;
@@ -21,6 +22,7 @@ pub(super) struct Collector<'a, 'w> {
     pub(super) request: &'w Request<'a>,
     pub(super) blobs: &'w dyn BlobWrite,
     pub(super) observer: &'w dyn Observer,
+    pub(super) stop: &'w Stop<'w>,
     pub(super) draft: Draft,
     pub(super) late: Late,
     pub(super) links: HardLinks<FileEntry>,
@@ -38,7 +40,7 @@ impl Collector<'_, '_> {
             match slot {
                 Slot::Ready(described) => self.take(described)?,
                 Slot::Reading { item, previous, outcome } => match outcome.recv() {
-                    Ok(read) => self.take_read(item, previous.as_ref(), read?)?,
+                    Ok(read) => self.take_read(item, previous.as_ref(), read)?,
                     Err(_) => unread = true,
                 },
                 Slot::Link { item, previous } => self.take_link(item, previous.as_ref())?,
@@ -48,9 +50,12 @@ impl Collector<'_, '_> {
                 Slot::Notice(key, text) => self.tally.notice(key, text),
             }
         }
-        // A file is dropped unread only after another one has failed, whose slot has ended this loop. Should that ever not be so, a
-        // draft with a hole must still not become a snapshot.
+        // The worker has said why, or panicked. A draft with a hole must not become a snapshot in any case.
         if unread { Err(ArchiveError::Cancelled) } else { Ok((self.draft, self.late)) }
+    }
+
+    fn file_store(&self) -> FileStore<'_> {
+        FileStore::new(self.request.cut, self.blobs, self.stop)
     }
 
     fn take_link(&mut self, item: Item, previous: Option<&Entry>) -> Result<(), ArchiveError> {
@@ -60,7 +65,7 @@ impl Collector<'_, '_> {
                 Ok(described) => Read::File(described),
                 Err(problem) => Read::Problem(problem),
             },
-            None => read(self.request, &item, &mut FileStore::new(self.request.cut, self.blobs))?,
+            None => read(self.request, &item, &mut self.file_store())?,
         };
         self.take_read(item, previous, read)
     }

@@ -17,6 +17,7 @@ use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
 use crate::snapshot::archive::file::{FileStore, Stored};
 use crate::snapshot::archive::reading::{absolute, read, source_of};
 use crate::snapshot::archive::slots::{Late, LateDatabase, Read, SideFile};
+use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::content::write::ContentWriter;
@@ -46,8 +47,9 @@ pub(super) fn capture_all(
     late: &Late,
     tally: &mut Tally,
 ) -> Result<LateEntries, ArchiveError> {
-    let mut act =
-        Act { request, blobs, tally, complete: BTreeSet::new(), done: LateEntries::default() };
+    let stop = Stop::new(observer);
+    let (complete, done) = (BTreeSet::new(), LateEntries::default());
+    let mut act = Act { request, blobs, stop: &stop, tally, complete, done };
     let unrecognised = act.mains_of_side_files(late);
     let databases = || late.databases.iter().chain(&unrecognised);
     if databases().next().is_some() {
@@ -56,13 +58,12 @@ pub(super) fn capture_all(
         observer.begin(Phase::Databases, Some(Total { items, bytes, estimated: false }));
     }
     for database in databases() {
-        if observer.cancelled() {
-            return Err(ArchiveError::Cancelled);
-        }
+        stop.check()?;
         act.database(database)?;
         observer.advance(1, database.item.stat.size);
     }
     for file in &late.side_files {
+        stop.check()?;
         act.side_file(file)?;
     }
     act.done.databases.sort_by(|a, b| (a.root, &a.path).cmp(&(b.root, &b.path)));
@@ -72,6 +73,7 @@ pub(super) fn capture_all(
 struct Act<'a, 'r> {
     request: &'a Request<'r>,
     blobs: &'a dyn BlobWrite,
+    stop: &'a Stop<'a>,
     tally: &'a mut Tally,
     /// Databases whose captured bytes need no file beside them.
     complete: BTreeSet<EntryKey>,
@@ -187,6 +189,7 @@ impl Act<'_, '_> {
     fn store_groups(&self, file: &File, groups: &[PageGroup]) -> Result<Content, ArchiveError> {
         let mut content = ContentWriter::new(self.blobs);
         for batch in groups.chunks(GROUPS_AT_ONCE) {
+            self.stop.check()?;
             let stored: Vec<ChunkRef> = batch
                 .into_par_iter()
                 .map(|group| self.store_group(file, group))
@@ -213,7 +216,7 @@ impl Act<'_, '_> {
     /// Bytes that are not known to be pages are cut like any file.
     fn store_plainly(&self, captured: &Captured) -> Result<Content, ArchiveError> {
         let mut bytes = SpoolBytes { file: &captured.file, at: 0, failure: None };
-        let mut store = FileStore::new(self.request.cut, self.blobs);
+        let mut store = FileStore::new(self.request.cut, self.blobs, self.stop);
         let stored = store.store(&mut bytes, captured.len, |_| false)?;
         match bytes.failure {
             Some(error) => Err(ArchiveError::Spool(error)),
@@ -247,7 +250,7 @@ impl Act<'_, '_> {
         if self.complete.contains(&file.main) {
             return Ok(());
         }
-        let mut store = FileStore::new(self.request.cut, self.blobs);
+        let mut store = FileStore::new(self.request.cut, self.blobs, self.stop);
         match read(self.request, &file.item, &mut store)? {
             Read::File(described) => {
                 drop(self.done.entries.insert(file.item.key.clone(), described.entry));

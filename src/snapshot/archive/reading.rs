@@ -5,15 +5,19 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::codec::manifest::EntryKey;
-use crate::snapshot::archive::Request;
 use crate::snapshot::archive::file::{FileStore, Stored};
-use crate::snapshot::archive::slots::{Outcome, Read};
+use crate::snapshot::archive::slots::Read;
+use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::source::read::{ATTEMPTS, ReadPolicy};
 use crate::snapshot::source::walk::{Item, Source};
 use crate::sqlite::recognise::{SideFiles, recognise};
 
 /// Reads one file and stores what is new of it.
-pub(super) fn read(request: &Request<'_>, item: &Item, store: &mut FileStore<'_>) -> Outcome {
+pub(super) fn read(
+    request: &Request<'_>,
+    item: &Item,
+    store: &mut FileStore<'_>,
+) -> Result<Read, ArchiveError> {
     let source = source_of(request, &item.key);
     let path = absolute(source, &item.key);
     let policy = ReadPolicy { attempts: ATTEMPTS, now_ns: request.clock };

@@ -3,7 +3,6 @@
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use crate::codec::manifest::{Entry, EntryKey};
-use crate::snapshot::archive::ArchiveError;
 use crate::snapshot::source::error::Problem;
 use crate::snapshot::source::read::Described;
 use crate::snapshot::source::walk::Item;
@@ -32,11 +31,11 @@ pub(super) struct SideFile {
 pub(super) enum Slot {
     /// Finished: unchanged, or nothing that has bytes.
     Ready(Described),
-    /// A worker has it.
+    /// A worker has it; one that fails ends the run and says nothing here.
     Reading {
         item: Item,
         previous: Option<Entry>,
-        outcome: Receiver<Outcome>,
+        outcome: Receiver<Read>,
     },
     /// Another name of an inode that came before.
     Link {
@@ -48,8 +47,6 @@ pub(super) enum Slot {
     Problem(EntryKey, Problem),
     Notice(EntryKey, String),
 }
-
-pub(super) type Outcome = Result<Read, ArchiveError>;
 
 /// What reading a file gave.
 #[expect(
@@ -67,5 +64,5 @@ pub(super) enum Read {
 
 pub(super) struct Job {
     pub(super) item: Item,
-    pub(super) outcome: SyncSender<Outcome>,
+    pub(super) outcome: SyncSender<Read>,
 }

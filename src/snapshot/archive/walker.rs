@@ -3,15 +3,14 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::codec::manifest::{Entry, EntryKey, EntryKind, Origin};
-use crate::observe::Observer;
 use crate::repo::blobs::BlobWrite;
 use crate::snapshot::archive::previous::Previous;
 use crate::snapshot::archive::reading::absolute;
 use crate::snapshot::archive::slots::{Job, LateDatabase, SideFile, Slot};
+use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::beneath::split_last;
 use crate::snapshot::source::metadata::ItemKind;
@@ -23,9 +22,8 @@ use crate::sqlite::recognise::{SideFiles, recognise, side_file_of};
 pub(super) struct Walker<'a, 'w> {
     pub(super) request: &'w Request<'a>,
     pub(super) blobs: &'w dyn BlobWrite,
-    pub(super) observer: &'w dyn Observer,
     pub(super) previous: Previous<'a>,
-    pub(super) stop: &'w AtomicBool,
+    pub(super) stop: &'w Stop<'w>,
     pub(super) slots: SyncSender<Slot>,
     pub(super) jobs: SyncSender<Job>,
     /// Inodes with several names that were handed out.
@@ -33,7 +31,7 @@ pub(super) struct Walker<'a, 'w> {
 }
 
 impl<'a> Walker<'a, '_> {
-    /// Walks every root to its end, or until a worker has failed; gives the parent back for what it has counted.
+    /// Walks every root to its end, or until the run is to stop; gives the parent back for what it has counted.
     pub(super) fn walk_all(mut self) -> Result<Previous<'a>, ArchiveError> {
         for (source, walk) in self.request.sources.iter().zip(self.request.walks) {
             let trust = Trust {
@@ -41,14 +39,10 @@ impl<'a> Walker<'a, '_> {
                 previous_began_ns: self.previous.began_ns(),
             };
             for event in source.walk(*walk)? {
-                if self.observer.cancelled() {
-                    return Err(ArchiveError::Cancelled);
-                }
+                self.stop.check()?;
                 let slot = self.slot(source, event?, &trust)?;
-                // The slot goes first: it may be that of the very file whose failure has set the flag.
-                if self.slots.send(slot).is_err() || self.stop.load(Ordering::Relaxed) {
-                    return Ok(self.previous);
-                }
+                // The collector goes only when it has failed.
+                self.slots.send(slot).map_err(|_| ArchiveError::Cancelled)?;
             }
         }
         self.previous.finish()?;
@@ -93,8 +87,9 @@ impl<'a> Walker<'a, '_> {
             return Ok(Slot::Link { item, previous });
         }
         let (outcome, receiver) = sync_channel(1);
-        // Workers end only after this sender is gone; a failed send would mean that they panicked, which joining reports.
-        let _ = self.jobs.send(Job { item: item.clone(), outcome });
+        // Workers end before this sender only when they have panicked, which joining reports.
+        let job = Job { item: item.clone(), outcome };
+        self.jobs.send(job).map_err(|_| ArchiveError::Cancelled)?;
         Ok(Slot::Reading { item, previous, outcome: receiver })
     }
 
