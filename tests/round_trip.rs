@@ -32,7 +32,7 @@ pub(crate) struct World {
 pub(crate) struct Helper<'a> {
     pub(crate) command: HelperCommand,
     pub(crate) spool_dir: PathBuf,
-    host: &'a TestHost,
+    pub(crate) host: &'a TestHost,
 }
 
 impl Capture for Helper<'_> {

@@ -2,5 +2,7 @@
 //!
 //! Not here: whole backups and restores as a user makes them.
 
+mod beside;
 mod cancel;
+mod flaws;
 mod rig;

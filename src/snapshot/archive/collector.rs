@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::Receiver;
 
-use crate::codec::manifest::{Entry, EntryKind, FileEntry, Origin};
+use crate::codec::manifest::{Entry, EntryKind, FileEntry};
 use crate::observe::Observer;
 use crate::repo::blobs::BlobWrite;
 use crate::snapshot::archive::draft::Draft;
@@ -12,7 +12,6 @@ use crate::snapshot::archive::slots::{Late, LateDatabase, Read, Slot};
 use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
-use crate::snapshot::source::error::Problem;
 use crate::snapshot::source::metadata::{ItemKind, Stat};
 use crate::snapshot::source::read::Described;
 use crate::snapshot::source::unchanged::HardLinks;
@@ -33,10 +32,10 @@ impl Collector<'_, '_> {
     /// Takes every slot of the walk; the draft is then complete, databases and the files beside them apart.
     pub(super) fn collect(
         mut self,
-        ordered: Receiver<Slot>,
+        ordered: Receiver<Vec<Slot>>,
     ) -> Result<(Draft, Late), ArchiveError> {
         let mut unread = false;
-        for slot in ordered {
+        for slot in ordered.into_iter().flatten() {
             match slot {
                 Slot::Ready(described) => self.take(described)?,
                 Slot::Reading { item, previous, outcome } => match outcome.recv() {
@@ -46,6 +45,7 @@ impl Collector<'_, '_> {
                 Slot::Link { item, previous } => self.take_link(item, previous.as_ref())?,
                 Slot::Database(database) => self.late.databases.push(database),
                 Slot::SideFile(file) => self.late.side_files.push(file),
+                Slot::GivenAway(main) => self.late.given_away.push(main),
                 Slot::Problem(key, problem) => self.tally.problem(key, &problem),
                 Slot::Notice(key, text) => self.tally.notice(key, text),
             }
@@ -80,12 +80,6 @@ impl Collector<'_, '_> {
             Read::File(described) => {
                 if let EntryKind::File(file) = &described.entry.kind {
                     self.links.remember(&stat_of(&described.entry, file.size), file.clone());
-                    if file.origin == Origin::Unstable {
-                        self.tally.finding(
-                            item.key,
-                            "kept changing while it was read; what is saved is not one state of it",
-                        );
-                    }
                 }
                 self.tally.compare(previous, &described.entry);
                 self.take(described)
@@ -102,10 +96,8 @@ impl Collector<'_, '_> {
     }
 
     fn take(&mut self, described: Described) -> Result<(), ArchiveError> {
-        let Described { entry, attributes_left_out } = described;
-        if attributes_left_out {
-            self.tally.finding(entry.key.clone(), Problem::AttributesTooLarge.to_string());
-        }
+        self.tally.flaws(&described);
+        let entry = described.entry;
         if let EntryKind::File(file) = &entry.kind {
             self.observer.advance(1, file.size);
         }

@@ -39,6 +39,7 @@ mod collector;
 mod walker;
 
 mod late;
+mod pages;
 mod scan;
 
 pub mod capture;

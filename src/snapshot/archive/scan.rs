@@ -13,15 +13,15 @@ use crate::snapshot::archive::draft::Draft;
 use crate::snapshot::archive::file::FileStore;
 use crate::snapshot::archive::previous::Previous;
 use crate::snapshot::archive::reading::read;
-use crate::snapshot::archive::slots::{Job, Late, Slot};
+use crate::snapshot::archive::slots::{Batches, Job, Late, Slot};
 use crate::snapshot::archive::stop::{EndsTogether, Stop};
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::walker::Walker;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::source::unchanged::HardLinks;
 
-/// How far the walk may be ahead of the slowest file.
-const SLOTS: usize = 512;
+/// How far the walk may be ahead of the slowest file, in batches: in all about 16,000 entries, or 1 GiB of files.
+const BATCHES: usize = 256;
 
 /// What the bulk pass found.
 pub(super) struct Scanned {
@@ -42,10 +42,11 @@ pub(super) fn scan(
     let stop = Stop::new(observer);
     let (jobs, waiting) = sync_channel::<Job>(request.workers * 2);
     let waiting = Arc::new(Mutex::new(waiting));
-    let (slots, ordered) = sync_channel::<Slot>(SLOTS);
+    let (slots, ordered) = sync_channel::<Vec<Slot>>(BATCHES);
     let (late, links, seen) = (Late::default(), HardLinks::default(), HashSet::new());
     let collector = Collector { request, blobs, observer, stop: &stop, draft, late, links, tally };
-    let walker = Walker { request, blobs, previous, stop: &stop, slots, jobs, seen };
+    let walker =
+        Walker { request, blobs, previous, stop: &stop, slots: Batches::new(slots), jobs, seen };
     let (walked, collected) = thread::scope(|scope| {
         for _ in 0..request.workers {
             let waiting = Arc::clone(&waiting);
