@@ -133,7 +133,7 @@ fn a_stale_index_alone_is_neither_used_nor_joined_by_a_log() {
     fs::write(rig.path("stale.db-wal"), b"").unwrap();
     assert_committed(&rig.capture(&path), CaptureMethod::Immutable);
     assert_eq!(fs::read(rig.path("stale.db-shm")).unwrap(), foreign);
-    let stale = [3_007_000_u32.to_ne_bytes().as_slice(), &foreign].concat();
+    let stale = [3_007_000_u32.to_le_bytes().as_slice(), &foreign].concat();
     fs::write(rig.path("stale.db-shm"), stale).unwrap();
     let captured = rig.capture(&path);
     assert_committed(&captured, CaptureMethod::OnlineBackup);

@@ -146,7 +146,7 @@ mod tests {
             }
         }
         assert!(is("a-wal", &WAL_HEAD) && !is("a-shm", &WAL_HEAD) && !is("a-journal", &WAL_HEAD));
-        let index = 3_007_000_u32.to_ne_bytes();
+        let index = 3_007_000_u32.to_le_bytes();
         assert!(is("a-shm", &index) && is("a-shm", &index[..3]) && !is("a-wal", &index));
         assert!(!is("a", b""));
     }
