@@ -252,6 +252,11 @@ impl<'a> FileBytes<'a> {
         self.size
     }
 
+    /// True when the first byte that is read is not the first one of the file.
+    pub fn begins_with_a_hole(&self) -> bool {
+        self.runs.front().is_some_and(|run| run.offset > 0)
+    }
+
     fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(run) = self.runs.front_mut().filter(|_| !buffer.is_empty()) else { return Ok(0) };
         let most = usize::try_from(run.len).unwrap_or(usize::MAX).min(buffer.len());
