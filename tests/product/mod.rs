@@ -17,4 +17,5 @@ mod missing;
 mod rig;
 mod ruled_disk;
 mod space;
+mod threads;
 mod tree;
