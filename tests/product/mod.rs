@@ -11,6 +11,7 @@ mod budget;
 mod crash;
 mod damage;
 mod faults;
+mod heal;
 mod killed;
 mod locks;
 mod missing;

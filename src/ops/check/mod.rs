@@ -9,8 +9,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-
 use crate::codec::manifest::EntryKey;
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -21,9 +19,10 @@ use crate::repo::error::Damage;
 use crate::repo::layout;
 use crate::repo::missing::Missing;
 use crate::repo::read::Reader;
-use crate::repo::verify::{PackReport, verify_pack, verify_segment};
+use crate::repo::verify::verify_segment;
 
 mod affected;
+mod data;
 mod notes;
 mod structure;
 
@@ -39,9 +38,10 @@ pub struct CheckOptions {
 /// Something damaged, and whom it hits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckFinding {
-    /// What is damaged.
+    /// What is damaged. A bad place of a blob stays damage, and stays listed, after the blob was stored again elsewhere.
     pub damage: Damage,
-    /// The snapshots that need it, with the first of the paths.
+    /// The snapshots that cannot be given back whole because of it, with the first of the paths. Empty when no snapshot needs what is
+    /// damaged, and when all of it was found sound at other places; a note of the report counts the latter.
     pub affected: Vec<Affected>,
 }
 
@@ -122,10 +122,7 @@ pub fn check(
 /// Tells later runs of the places that a check found bad, so that the next backup stores again what it can. Returns how many are new.
 pub fn remember(catalog: &Catalog<'_>, report: &CheckReport, host: &dyn Host) -> Result<u64> {
     let known = catalog.facts().damaged_places();
-    let spots = report.findings.iter().filter_map(|finding| match finding.damage {
-        Damage::Blob { pack, offset, .. } => Some((pack, offset)),
-        _ => None,
-    });
+    let spots = report.findings.iter().filter_map(|finding| data::spot(&finding.damage));
     let new: BTreeSet<_> = spots.filter(|spot| !known.contains(spot)).collect();
     let new: Vec<_> = new.into_iter().collect();
     catalog.facts().publish_damaged(catalog.repository(), &new, host)?;
@@ -227,60 +224,6 @@ impl Check<'_> {
         let unnamed = packs.keys().filter(|id| !named.contains_key(id)).count();
         if unnamed > 0 && self.reader.index().unreadable().is_empty() {
             self.report.notes.push(format!("{unnamed} packs are in no index: left by a backup that was cut off; the next prune removes them"));
-        }
-    }
-
-    fn data(&mut self, packs: &Packs, observer: &dyn Observer) -> Result<()> {
-        let total =
-            Total { items: packs.len() as u64, bytes: packs.values().sum(), estimated: false };
-        observer.begin(Phase::CheckData, Some(total));
-        let list: Vec<_> = packs.iter().collect();
-        let reports: Vec<PackReport> = list
-            .par_iter()
-            .map(|(id, len)| {
-                if observer.cancelled() {
-                    return Err(Error::Interrupted);
-                }
-                let report = verify_pack(self.catalog.repository(), (id, **len), &|bytes| {
-                    observer.advance(0, bytes);
-                })?;
-                observer.advance(1, 0);
-                Ok(report)
-            })
-            .collect::<Result<_>>()?;
-        let unreadable = list.iter().zip(&reports).filter(|(_, report)| report.directory_lost);
-        self.prove_through_the_index(&unreadable.map(|((id, _), _)| **id).collect());
-        let mut data = DataReport::default();
-        for report in reports {
-            data.bytes += report.read_bytes;
-            data.sound_blobs += report.sound_blobs;
-            data.blobs += report.listed.len() as u64;
-            for damage in report.damage {
-                let hit = match &damage {
-                    Damage::Blob { blob_type, id, .. } => Some((*blob_type, *id)),
-                    _ => None,
-                };
-                self.found(damage, hit);
-            }
-        }
-        self.report.data = Some(data);
-        Ok(())
-    }
-
-    /// Where a pack's own directory cannot be read, the index still knows where its blobs are: each that is needed is read.
-    fn prove_through_the_index(&mut self, packs: &BTreeSet<PackId>) {
-        if packs.is_empty() {
-            return;
-        }
-        let mut needed: Vec<_> = self.needed.iter().copied().collect();
-        needed.sort_unstable();
-        for (blob_type, id) in needed {
-            let places = self.reader.index().lookup(blob_type, &id).places;
-            for place in places.iter().filter(|place| packs.contains(&place.pack)) {
-                if let Err(damage) = self.reader.prove(place, &id) {
-                    self.found(damage, [(blob_type, id)]);
-                }
-            }
         }
     }
 
