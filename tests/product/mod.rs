@@ -8,6 +8,7 @@
 //! and what is visible is complete, whatever happened to the disk.
 
 mod budget;
+mod copies;
 mod crash;
 mod damage;
 mod faults;

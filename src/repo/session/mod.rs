@@ -99,6 +99,7 @@ impl<'r> Session<'r> {
     ) -> Result<Self> {
         facts.allow_writing()?;
         let backend = repository.backend();
+        repository.heal_directories()?;
         repository.heal_config(host)?;
         let known = Known::load(repository, facts)?;
         let mut id = [0; SessionId::LEN];
