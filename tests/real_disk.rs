@@ -221,3 +221,62 @@ fn free_space_is_that_of_the_file_system() {
     let space = disk.free_space().unwrap();
     assert!(space.available_bytes > 0 && space.available_bytes <= space.total_bytes, "{space:?}");
 }
+
+/// How many descriptors of this process lead to a file beneath a directory.
+fn open_beneath(root: &Path) -> usize {
+    let root = root.canonicalize().unwrap();
+    let links = fs::read_dir("/proc/self/fd").unwrap();
+    let targets = links.filter_map(|link| fs::read_link(link.unwrap().path()).ok());
+    targets.filter(|target| target.starts_with(&root) && *target != root).count()
+}
+
+fn first_byte(disk: &RealDisk, path: &str) -> Result<u8, DiskErrorKind> {
+    let mut byte = [0];
+    disk.read_at(path, 0, &mut byte).map_err(|error| error.kind())?;
+    Ok(byte[0])
+}
+
+#[test]
+fn a_few_files_stay_open_for_the_next_read() {
+    let (root, disk) = disk();
+    for number in 0..20_u8 {
+        drop(written(&disk, &format!("{number}"), &[number]));
+    }
+    for _ in 0..3 {
+        assert_eq!(first_byte(&disk, "0"), Ok(0));
+    }
+    assert_eq!(open_beneath(root.path()), 1);
+    for number in (0..20_u8).chain(0..20) {
+        assert_eq!(first_byte(&disk, &format!("{number}")), Ok(number));
+    }
+    assert_eq!(open_beneath(root.path()), 8);
+}
+
+#[test]
+fn what_lost_its_name_is_not_read_by_it() {
+    let (root, disk) = disk();
+    disk.create_dir("a").unwrap();
+    for path in ["one", "two", "a/three"] {
+        drop(written(&disk, path, b"1"));
+        assert_eq!(first_byte(&disk, path), Ok(b'1'));
+    }
+    disk.unlink("one").unwrap();
+    disk.rename_noreplace("two", "moved").unwrap();
+    disk.rename_noreplace("a", "b").unwrap();
+    for path in ["one", "two", "a/three"] {
+        assert_eq!(first_byte(&disk, path), Err(DiskErrorKind::NotFound), "{path}");
+    }
+    assert_eq!(open_beneath(root.path()), 0);
+    drop(written(&disk, "one", b"2"));
+    assert_eq!((first_byte(&disk, "one"), first_byte(&disk, "moved")), (Ok(b'2'), Ok(b'1')));
+}
+
+#[test]
+fn a_failed_read_is_tried_on_a_new_handle() {
+    let (root, disk) = disk();
+    drop(written(&disk, "short", b""));
+    assert_eq!(first_byte(&disk, "short"), Err(DiskErrorKind::ShortRead));
+    fs::rename(root.path().join("short"), root.path().join("aside")).unwrap();
+    drop(written(&disk, "short", b"3"));
+    assert_eq!(first_byte(&disk, "short"), Ok(b'3'));
+}

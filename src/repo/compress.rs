@@ -17,8 +17,9 @@ const SMALLEST_BYTES: usize = 64;
 const SAMPLE_LEN: usize = 4096;
 
 thread_local! {
-    // A context is a megabyte; one a thread instead of one a blob.
+    // A compressor is a megabyte, a decompressor a sixth of that; one of each a thread instead of one a blob.
     static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// The payload to store for a blob: a zstd frame, or `None` to store the plaintext.
@@ -50,10 +51,19 @@ pub fn decompress(stored: &[u8], encoding: Encoding, plain_len: usize) -> Option
     match encoding {
         Encoding::Raw => (stored.len() == plain_len).then(|| stored.to_vec()),
         Encoding::Zstd => {
-            let plain = zstd::bulk::decompress(stored, plain_len).ok()?;
+            let plain = plain_of(stored, plain_len)?;
             (plain.len() == plain_len).then_some(plain)
         }
     }
+}
+
+fn plain_of(frame: &[u8], plain_len: usize) -> Option<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            *slot = zstd::bulk::Decompressor::new().ok();
+        }
+        slot.as_mut()?.decompress(frame, plain_len).ok()
+    })
 }
 
 /// True when three samples all have nearly eight bits of entropy a byte: media, archives, sealed data.
@@ -123,5 +133,15 @@ mod tests {
         assert_eq!(decompress(&frame[..frame.len() - 1], Encoding::Zstd, plain.len()), None);
         assert_eq!(decompress(b"xyz", Encoding::Raw, 4), None);
         assert_eq!(decompress(b"xyz", Encoding::Raw, 3), Some(b"xyz".to_vec()));
+    }
+
+    #[test]
+    fn a_broken_frame_spoils_nothing_after_it() {
+        let plain = b"abc".repeat(1000);
+        let frame = compress(&plain, Compression::Always).unwrap();
+        for cut in 0..frame.len() {
+            assert_eq!(decompress(&frame[..cut], Encoding::Zstd, plain.len()), None, "{cut}");
+            assert_eq!(decompress(&frame, Encoding::Zstd, plain.len()).as_ref(), Some(&plain));
+        }
     }
 }

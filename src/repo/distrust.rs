@@ -1,7 +1,7 @@
 //! Places that are known to be bad.
 //!
-//! A place is distrusted because a fact says so, or because reading it has just
-//! failed twice. It is never deduplicated against and read last, so whoever
+//! A place is distrusted because a fact says so, because its pack is not there
+//! as it was written, or because reading it has just failed twice. It is never deduplicated against and read last, so whoever
 //! stores the blob again heals every snapshot that names it.
 
 use std::collections::BTreeSet;
@@ -18,26 +18,33 @@ pub type Spot = (PackId, u64);
 #[derive(Debug, Default)]
 pub struct Distrusted {
     by_facts: BTreeSet<Spot>,
+    lost: BTreeSet<PackId>,
     met: RwLock<BTreeSet<Spot>>,
 }
 
 impl Distrusted {
     /// Those that facts name.
     pub fn by(facts: &Facts) -> Self {
-        Self { by_facts: facts.damaged_places(), met: RwLock::default() }
+        Self { by_facts: facts.damaged_places(), ..Self::default() }
+    }
+
+    /// The same, and all that is in packs that a listing does not show as they were written.
+    pub fn and_lost(self, lost: BTreeSet<PackId>) -> Self {
+        Self { lost, ..self }
     }
 
     /// True for a place that should not be relied upon.
     pub fn contains(&self, place: &Place) -> bool {
         let spot = (place.pack, place.offset);
         self.by_facts.contains(&spot)
+            || self.lost.contains(&place.pack)
             || self.met.read().unwrap_or_else(PoisonError::into_inner).contains(&spot)
     }
 
-    /// Remembers a place that could not be read.
+    /// Remembers a place that could not be read. What is in a lost pack every listing shows anew.
     pub fn meet(&self, place: &Place) {
         let spot = (place.pack, place.offset);
-        if !self.by_facts.contains(&spot) {
+        if !self.by_facts.contains(&spot) && !self.lost.contains(&place.pack) {
             self.met.write().unwrap_or_else(PoisonError::into_inner).insert(spot);
         }
     }

@@ -140,6 +140,7 @@ impl Facts {
         host: &dyn Host,
     ) -> Result<()> {
         self.allow_writing()?;
+        repository.heal_directories()?;
         let backend = repository.backend();
         backend.sync(layout::SNAPSHOTS)?;
         backend.sync(layout::PACKS)?;

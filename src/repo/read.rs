@@ -1,6 +1,6 @@
 //! Giving blobs back: every place is tried, every byte is proved.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::codec::index::Place;
 use crate::id::{BlobId, BlobType};
@@ -19,6 +19,7 @@ pub struct Reader<'r> {
     index: Arc<Index>,
     distrusted: Arc<Distrusted>,
     found: Mutex<Vec<Damage>>,
+    unserved: Mutex<Vec<Damage>>,
 }
 
 impl<'r> Reader<'r> {
@@ -35,7 +36,7 @@ impl<'r> Reader<'r> {
         distrusted: Arc<Distrusted>,
     ) -> Self {
         let found = Mutex::new(index.unreadable().to_vec());
-        Self { repository, index, distrusted, found }
+        Self { repository, index, distrusted, found, unserved: Mutex::default() }
     }
 
     /// The index that is read through.
@@ -56,14 +57,17 @@ impl<'r> Reader<'r> {
 
     /// Damage that was met and worked around so far; each is returned once.
     pub fn take_damage(&self) -> Vec<Damage> {
-        std::mem::take(&mut *self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Damage for which a blob could not be given at all; each is returned once. Its reader was told, too: this is for those who go on
+    /// without the blob and must not forget to say so.
+    pub fn take_unserved(&self) -> Vec<Damage> {
+        std::mem::take(&mut *self.unserved.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn note(&self, damage: Damage) {
-        let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !found.contains(&damage) {
-            found.push(damage);
-        }
+        note_in(&self.found, damage);
     }
 
     /// Listed places, trusted ones first.
@@ -146,11 +150,24 @@ impl BlobRead for Reader<'_> {
                 }
                 Ok(plain)
             }
-            None => Err(failed.pop().unwrap_or(Damage::Unlisted { blob_type, id: *id }).into()),
+            None => {
+                let last = failed.pop().unwrap_or(Damage::Unlisted { blob_type, id: *id });
+                for damage in failed.into_iter().chain([last.clone()]) {
+                    note_in(&self.unserved, damage);
+                }
+                Err(last.into())
+            }
         }
     }
 
     fn place(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Place>> {
         Ok(self.listed(blob_type, id).into_iter().next())
+    }
+}
+
+fn note_in(list: &Mutex<Vec<Damage>>, damage: Damage) {
+    let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
+    if !list.contains(&damage) {
+        list.push(damage);
     }
 }

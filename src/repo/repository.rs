@@ -106,6 +106,18 @@ impl Repository {
         if missing.is_empty() { Ok(()) } else { self.write_config(&missing, host) }
     }
 
+    /// Makes the directories again that are missing: empty ones are easily lost when a repository is copied by hand.
+    pub(super) fn heal_directories(&self) -> Result<()> {
+        let there = self.backend.list("")?;
+        let is_there = |name: &str| there.iter().any(|it| it.is_dir && it.name == name);
+        let missing: Vec<_> =
+            layout::DIRECTORIES.into_iter().filter(|name| !is_there(name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Ok(self.backend.create_directories(&missing)?)
+    }
+
     fn write_config(&self, keys: &[Key], host: &dyn Host) -> Result<()> {
         let bytes = self.config.to_file().map_err(RepoError::Encode)?;
         let stage = self.backend.stage(&format!("init-{}", random_name(host)))?;

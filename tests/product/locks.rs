@@ -237,3 +237,18 @@ fn a_missing_config_is_written_again_by_the_next_backup() {
         assert!(check_all(&open(backend(disk)).unwrap()).unwrap().is_clean());
     }
 }
+
+#[test]
+fn a_rehearsal_waits_for_a_switch_like_a_backup() {
+    let (disk, tree) = (fresh(), Tree::new());
+    let repository = open(backend(disk.clone())).unwrap();
+    let rehearse = || {
+        let mut options = options(&tree);
+        options.dry_run = true;
+        backup(&repository, &options, &CopyCapture, &host(2), &Unobserved)
+    };
+    let alone = try_alone(repository.backend()).unwrap().unwrap();
+    assert_eq!(rehearse().unwrap_err().kind(), ErrorKind::Locked);
+    drop(alone);
+    assert!(rehearse().unwrap().id.is_none());
+}

@@ -8,9 +8,11 @@
 //! and what is visible is complete, whatever happened to the disk.
 
 mod budget;
+mod copies;
 mod crash;
 mod damage;
 mod faults;
+mod heal;
 mod killed;
 mod locks;
 mod missing;
@@ -18,4 +20,5 @@ mod rig;
 mod ruled_disk;
 mod scenario;
 mod space;
+mod threads;
 mod tree;

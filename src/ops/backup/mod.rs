@@ -17,6 +17,7 @@ use crate::repo::backend::Refusal;
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::{Damage, RepoError};
 use crate::repo::facts::Facts;
+use crate::repo::locks::share_repository;
 use crate::repo::missing::{names_for_next, next_sequence};
 use crate::repo::read::Reader;
 use crate::repo::repository::Repository;
@@ -92,10 +93,12 @@ pub fn backup(
 ) -> Result<BackupReport> {
     let run = Run { repository, options, capture, host, observer, started_ns: host.now_ns() };
     options.tags.iter().try_for_each(|tag| check_tag(tag))?;
+    let _waits = options.dry_run.then(|| share_repository(repository.backend())).transpose()?;
     let listing = Listing::read(repository)?;
     let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved)
         .map_err(naming)?;
     if options.dry_run {
+        // Snapshots were listed before the facts are read here, as below.
         return run.rehearsal(&Facts::read(repository)?, &listing, &source);
     }
     let held = claim_source(repository, &source)?;
@@ -110,11 +113,11 @@ pub fn backup(
         Err(error) => return Err(keep_what_is_finished(&session, error)),
     };
     observer.begin(Phase::Commit, None);
-    let record = match session.keep() {
-        Ok(()) => run.record(&facts, &listing, &source, (&archived, session.added())),
-        Err(error) => return Err(error.into()),
-    };
-    let damage = run.damage(&reader, &listing, &facts, archived.parent_damage.as_ref());
+    session.keep()?;
+    let mut damage = run.damage(&reader, &listing, &facts, archived.parent_damage.as_ref());
+    damage.extend(session.take_damage());
+    let came = Came { archived: &archived, added: session.added(), damage: &damage };
+    let record = run.record(&facts, &listing, &source, &came);
     let committed = session.commit(&record)?;
     Ok(run.report(Some(committed.id), record, &archived, damage))
 }
@@ -138,6 +141,13 @@ fn naming(error: NamingError) -> Error {
     }
 }
 
+/// What a run came to.
+struct Came<'a> {
+    archived: &'a Archived,
+    added: Added,
+    damage: &'a [Damage],
+}
+
 struct Run<'a> {
     repository: &'a Repository,
     options: &'a BackupOptions,
@@ -152,8 +162,9 @@ impl Run<'_> {
         let reader = Reader::open(self.repository, facts)?;
         let sink = DryRun::new(&reader, self.repository.keys());
         let archived = self.archive(listing, source, &reader, &sink)?;
-        let record = self.record(facts, listing, source, (&archived, sink.added()));
         let damage = self.damage(&reader, listing, facts, archived.parent_damage.as_ref());
+        let came = Came { archived: &archived, added: sink.added(), damage: &damage };
+        let record = self.record(facts, listing, source, &came);
         Ok(self.report(None, record, &archived, damage))
     }
 
@@ -221,11 +232,12 @@ impl Run<'_> {
         facts: &Facts,
         listing: &Listing,
         source: &str,
-        (archived, added): (&Archived, Added),
+        came: &Came<'_>,
     ) -> SnapshotRecord {
+        let (archived, added) = (came.archived, came.added);
         let mut counts = archived.counts;
         (counts.new_plain_bytes, counts.new_stored_bytes) = (added.plain_bytes, added.stored_bytes);
-        let clean = archived.findings.is_empty() && archived.parent_damage.is_none();
+        let clean = archived.findings.is_empty() && came.damage.is_empty();
         let root = |path: &PathBuf| Root { path: path.as_os_str().as_bytes().into() };
         SnapshotRecord {
             sequence: next_sequence(listing, facts, source),
@@ -284,7 +296,11 @@ impl Run<'_> {
         damage.extend(listing.damage.iter().cloned());
         damage.extend(facts.damage.iter().cloned());
         damage.extend(reader.take_damage());
-        damage.extend(parent.and_then(RepoError::damage).cloned());
+        let unserved = reader.take_unserved();
+        // Reading the parent ends with damage that the reader has met, or with what a node contradicts.
+        let parent = parent.and_then(RepoError::damage).filter(|damage| !unserved.contains(damage));
+        damage.extend(parent.cloned());
+        damage.extend(unserved);
         damage
     }
 

@@ -1,4 +1,4 @@
-//! Reading every stored byte.
+//! Reading every stored byte, and what the bad ones take away.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::id::{BlobId, BlobType, PackId};
 use crate::observe::{Observer, Phase, Total};
 use crate::ops::check::{Check, DataReport, Packs};
-use crate::repo::blobs::BlobRead;
+use crate::repo::distrust::Spot;
 use crate::repo::error::Damage;
 use crate::repo::verify::{PackReport, verify_pack};
 
@@ -32,44 +32,79 @@ impl Check<'_> {
             })
             .collect::<Result<_>>()?;
         let unreadable = list.iter().zip(&reports).filter(|(_, report)| report.directory_lost);
-        self.prove_through_the_index(&unreadable.map(|((id, _), _)| **id).collect());
+        let unreadable = unreadable.map(|((id, _), _)| **id).collect();
+        let mut damage = self.prove_through_the_index(&unreadable);
         let mut data = DataReport::default();
         for report in reports {
             data.bytes += report.read_bytes;
             data.sound_blobs += report.sound_blobs;
             data.blobs += report.listed.len() as u64;
-            for damage in report.damage {
-                let lost = match &damage {
-                    Damage::Blob { blob_type, id, .. } => self.unless_elsewhere(*blob_type, *id),
-                    _ => None,
-                };
-                self.found(damage, lost);
-            }
+            damage.extend(report.damage);
         }
         self.report.data = Some(data);
-        Ok(())
-    }
-
-    /// The blob, unless another place gives it: then nobody misses anything.
-    fn unless_elsewhere(&self, blob_type: BlobType, id: BlobId) -> Option<(BlobType, BlobId)> {
-        self.reader.get(blob_type, &id).is_err().then_some((blob_type, id))
+        self.attribute_to_blobs(damage, packs)
     }
 
     /// Where a pack's own directory cannot be read, the index still knows where its blobs are: each that is needed is read.
-    fn prove_through_the_index(&mut self, packs: &BTreeSet<PackId>) {
+    fn prove_through_the_index(&self, packs: &BTreeSet<PackId>) -> Vec<Damage> {
+        let mut damage = Vec::new();
         if packs.is_empty() {
-            return;
+            return damage;
         }
         let mut needed: Vec<_> = self.needed.iter().copied().collect();
         needed.sort_unstable();
         for (blob_type, id) in needed {
             let places = self.reader.index().lookup(blob_type, &id).places;
-            for place in places.iter().filter(|place| packs.contains(&place.pack)) {
-                if let Err(damage) = self.reader.prove(place, &id) {
-                    let lost = self.unless_elsewhere(blob_type, id);
-                    self.found(damage, lost);
-                }
-            }
+            let places = places.iter().filter(|place| packs.contains(&place.pack));
+            damage.extend(places.filter_map(|place| self.reader.prove(place, &id).err()));
         }
+        damage
+    }
+
+    /// A blob is gone with its bad places unless it has another one; by now every place was read.
+    fn attribute_to_blobs(&mut self, damage: Vec<Damage>, packs: &Packs) -> Result<()> {
+        let bad: BTreeSet<Spot> = damage.iter().filter_map(spot).collect();
+        let mut served_elsewhere = 0;
+        for damage in damage {
+            let gone = match &damage {
+                Damage::Blob { blob_type, id, .. } => {
+                    let blob = (*blob_type, *id);
+                    let served = self.is_sound_somewhere(blob, packs, &bad)?;
+                    served_elsewhere += u64::from(served);
+                    (!served).then_some(blob)
+                }
+                _ => None,
+            };
+            self.found(damage, gone);
+        }
+        if served_elsewhere > 0 {
+            self.report.notes.push(format!(
+                "{served_elsewhere} of the damaged places hold blobs that another place gives: no snapshot is hit by these"
+            ));
+        }
+        Ok(())
+    }
+
+    fn is_sound_somewhere(
+        &self,
+        (blob_type, id): (BlobType, BlobId),
+        packs: &Packs,
+        bad: &BTreeSet<Spot>,
+    ) -> Result<bool> {
+        let mut places = self.reader.index().lookup(blob_type, &id).places;
+        places.extend(self.reader.salvaged(blob_type, &id)?);
+        Ok(places.iter().any(|place| {
+            let end = place.offset.saturating_add(u64::from(place.stored_len));
+            let fits = packs.get(&place.pack).is_some_and(|len| end <= *len);
+            fits && !bad.contains(&(place.pack, place.offset))
+        }))
+    }
+}
+
+/// The place that a damage is about.
+pub(super) fn spot(damage: &Damage) -> Option<Spot> {
+    match damage {
+        Damage::Blob { pack, offset, .. } => Some((*pack, *offset)),
+        _ => None,
     }
 }

@@ -38,9 +38,10 @@ pub struct CheckOptions {
 /// Something damaged, and whom it hits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckFinding {
-    /// What is damaged.
+    /// What is damaged. A bad place of a blob stays damage, and stays listed, after the blob was stored again elsewhere.
     pub damage: Damage,
-    /// The snapshots that need it, with the first of the paths.
+    /// The snapshots that cannot be given back whole because of it, with the first of the paths. Empty when no snapshot needs what is
+    /// damaged, and when all of it was found sound at other places; a note of the report counts the latter.
     pub affected: Vec<Affected>,
 }
 
@@ -121,10 +122,7 @@ pub fn check(
 /// Tells later runs of the places that a check found bad, so that the next backup stores again what it can. Returns how many are new.
 pub fn remember(catalog: &Catalog<'_>, report: &CheckReport, host: &dyn Host) -> Result<u64> {
     let known = catalog.facts().damaged_places();
-    let spots = report.findings.iter().filter_map(|finding| match finding.damage {
-        Damage::Blob { pack, offset, .. } => Some((pack, offset)),
-        _ => None,
-    });
+    let spots = report.findings.iter().filter_map(|finding| data::spot(&finding.damage));
     let new: BTreeSet<_> = spots.filter(|spot| !known.contains(spot)).collect();
     let new: Vec<_> = new.into_iter().collect();
     catalog.facts().publish_damaged(catalog.repository(), &new, host)?;

@@ -14,7 +14,7 @@ use crate::repo::backend::Backend;
 use crate::repo::distrust::Distrusted;
 use crate::repo::error::{Damage, Result};
 use crate::repo::facts::Facts;
-use crate::repo::index::{Index, Segment, lookup, segment_damage};
+use crate::repo::index::{Index, Lookup, Segment, lookup, segment_damage};
 use crate::repo::layout;
 use crate::repo::repository::Repository;
 
@@ -27,41 +27,74 @@ pub(super) struct Known {
     /// Segments of the session itself.
     own: RwLock<Vec<Segment>>,
     sound: RwLock<PackListing>,
+    /// Packs that segments name, and that are not there with their length.
+    lost: BTreeMap<PackId, String>,
     pub(super) distrusted: Arc<Distrusted>,
     relied_upon: Mutex<BTreeSet<PackId>>,
+    /// Damage for which a blob was not found.
+    met: Mutex<Vec<Damage>>,
 }
 
 impl Known {
     pub(super) fn load(repository: &Repository, facts: &Facts) -> Result<Self> {
         let index = Index::load(repository.backend(), repository.keys())?;
         let listed = list_packs(repository.backend())?;
-        // A pack whose table entry cannot be read, or is not as listed, is simply not deduplicated against.
-        let sound =
-            index.packs().flatten().filter(|(id, len)| listed.get(id) == Some(len)).collect();
+        let (mut sound, mut lost) = (PackListing::new(), BTreeMap::new());
+        // A pack whose table entry cannot be read is simply not deduplicated against: the lookups that would lead to it say so.
+        for (id, len) in index.packs().flatten() {
+            match listed.get(&id) {
+                Some(there) if *there == len => drop(sound.insert(id, len)),
+                there => drop(lost.insert(id, loss(there.copied(), len))),
+            }
+        }
         Ok(Self {
             index: Arc::new(index),
             own: RwLock::default(),
             sound: RwLock::new(sound),
-            distrusted: Arc::new(Distrusted::by(facts)),
-            relied_upon: Mutex::new(BTreeSet::new()),
+            distrusted: Arc::new(Distrusted::by(facts).and_lost(lost.keys().copied().collect())),
+            lost,
+            relied_upon: Mutex::default(),
+            met: Mutex::default(),
         })
     }
 
     /// True when the blob is stored at a place that may be relied upon.
     pub(super) fn has(&self, blob_type: BlobType, id: &BlobId) -> bool {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
-        let mut places = self.index.lookup(blob_type, id).places;
-        places.extend(lookup(&own, blob_type, id).places);
+        let mut found = self.index.lookup(blob_type, id);
+        let of_own = lookup(&own, blob_type, id);
+        found.places.extend(of_own.places);
+        found.damage.extend(of_own.damage);
         let sound = self.sound.read().unwrap_or_else(PoisonError::into_inner);
         let usable =
             |place: &&Place| sound.contains_key(&place.pack) && !self.distrusted.contains(place);
-        match places.iter().find(usable) {
-            Some(place) => {
-                self.relied_upon.lock().unwrap_or_else(PoisonError::into_inner).insert(place.pack);
-                true
+        let Some(place) = found.places.iter().find(usable) else {
+            self.meet(found);
+            return false;
+        };
+        self.relied_upon.lock().unwrap_or_else(PoisonError::into_inner).insert(place.pack);
+        true
+    }
+
+    /// Remembers why a blob that the index lists, or may list, has to be stored again. A pack that is lost is said only as long as
+    /// something in it is missed: what was stored again since is not.
+    fn meet(&self, found: Lookup) {
+        let lost = |place: &Place| {
+            let reason = self.lost.get(&place.pack)?.clone();
+            Some(Damage::Object { object: layout::pack(&place.pack).to_string(), reason })
+        };
+        let damage: Vec<_> = found.places.iter().filter_map(lost).chain(found.damage).collect();
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        for damage in damage {
+            if !met.contains(&damage) {
+                met.push(damage);
             }
-            None => false,
         }
+    }
+
+    /// Damage for which blobs were stored again; each is returned once.
+    pub(super) fn take_damage(&self) -> Vec<Damage> {
+        std::mem::take(&mut *self.met.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes in what the session itself has made durable.
@@ -128,6 +161,14 @@ fn is_covered(segment: &Segment, index: &Index) -> bool {
         .iter()
         .flatten()
         .all(|(key, place)| index.segments().iter().any(|other| lists(other, &key, &place)))
+}
+
+/// What has become of a pack that had `len` bytes.
+fn loss(there: Option<u64>, len: u64) -> String {
+    match there {
+        None => "is missing".to_owned(),
+        Some(there) => format!("has {there} bytes, not the {len} that it was written with"),
+    }
 }
 
 fn list_packs(backend: &dyn Backend) -> Result<PackListing> {

@@ -20,7 +20,7 @@ use crate::repo::backend::{BackendError, Stage};
 use crate::repo::blobs::{BlobWrite, NewBlob, Put};
 use crate::repo::compress::compress;
 use crate::repo::disk::DiskError;
-use crate::repo::error::{RepoError, Result};
+use crate::repo::error::{Damage, RepoError, Result};
 use crate::repo::facts::Facts;
 use crate::repo::layout;
 use crate::repo::locks::{Held, share_repository_for_source};
@@ -99,6 +99,7 @@ impl<'r> Session<'r> {
     ) -> Result<Self> {
         facts.allow_writing()?;
         let backend = repository.backend();
+        repository.heal_directories()?;
         repository.heal_config(host)?;
         let known = Known::load(repository, facts)?;
         let mut id = [0; SessionId::LEN];
@@ -113,6 +114,11 @@ impl<'r> Session<'r> {
     pub fn reader(&self) -> Reader<'r> {
         let Known { index, distrusted, .. } = &self.known;
         Reader::over(self.repository, Arc::clone(index), Arc::clone(distrusted))
+    }
+
+    /// Damage for which blobs that the repository should have were stored again; each is returned once.
+    pub fn take_damage(&self) -> Vec<Damage> {
+        self.known.take_damage()
     }
 
     /// What was added so far.

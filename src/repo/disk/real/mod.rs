@@ -27,8 +27,10 @@ use crate::repo::disk::{
 };
 
 use file::{RealFile, RealLock, granted};
+use kept::KeptFiles;
 
 mod file;
+mod kept;
 mod map;
 
 const PRIVATE_FILE: Mode = Mode::from_raw_mode(0o600);
@@ -42,6 +44,7 @@ const READ_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::C
 pub struct RealDisk {
     root: OwnedFd,
     root_path: PathBuf,
+    kept: KeptFiles,
 }
 
 impl RealDisk {
@@ -52,7 +55,7 @@ impl RealDisk {
             .map_err(|e| wrap(e.into()))?;
         // Absolute, because free space is asked by path and the working directory may change.
         let root_path = std::path::absolute(root).map_err(wrap)?;
-        Ok(Self { root: fd, root_path })
+        Ok(Self { root: fd, root_path, kept: KeptFiles::default() })
     }
 
     /// Opens a root for a new repository: creates it where it is missing, durably, and makes an empty one private.
@@ -136,7 +139,9 @@ impl Disk for RealDisk {
     fn rename_noreplace(&self, from: &str, to: &str) -> Result<()> {
         self.two("rename", from, to, |root, old, new| {
             rustix::fs::renameat_with(root, old, root, new, RenameFlags::NOREPLACE)
-        })
+        })?;
+        self.kept.forget(from);
+        Ok(())
     }
 
     fn hard_link(&self, from: &str, to: &str) -> Result<()> {
@@ -148,7 +153,9 @@ impl Disk for RealDisk {
     fn unlink(&self, path: &str) -> Result<()> {
         let relative = relative("remove", path)?;
         rustix::fs::unlinkat(&self.root, relative, AtFlags::empty())
-            .map_err(|errno| failed("remove", path, errno))
+            .map_err(|errno| failed("remove", path, errno))?;
+        self.kept.forget(path);
+        Ok(())
     }
 
     fn remove_dir(&self, path: &str) -> Result<()> {
@@ -167,7 +174,7 @@ impl Disk for RealDisk {
     }
 
     fn read_at(&self, path: &str, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let file = self.open_at("read", path, READ)?;
+        let file = self.kept.open(path, || self.open_at("read", path, READ))?;
         // No file is longer than this; the system would call such an offset an invalid argument, not the end.
         let reachable =
             offset.checked_add(buffer.len() as u64).is_some_and(|end| i64::try_from(end).is_ok());
@@ -176,7 +183,11 @@ impl Disk for RealDisk {
             true => file.read_exact_at(buffer, offset),
             false => Err(io::ErrorKind::UnexpectedEof.into()),
         };
-        read.map_err(|source| DiskError::new("read", path, source))
+        read.map_err(|source| {
+            // Whoever tries again shall not meet what was wrong with this handle only.
+            self.kept.forget(path);
+            DiskError::new("read", path, source)
+        })
     }
 
     fn map(&self, path: &str) -> Result<Mapped> {
