@@ -131,6 +131,7 @@ impl Console {
     }
 
     /// A line of text on standard output, and no more than one.
+    #[expect(clippy::unused_self, reason = "who may write on standard output has the console")]
     pub(crate) fn line(&self, text: &str) -> Result<()> {
         write_line(&mut io::stdout().lock(), one_line(text).as_bytes())
     }
