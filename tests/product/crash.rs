@@ -21,7 +21,8 @@ use larder_testkit::seed::Seeded;
 use larder_testkit::sim_disk::{Pattern, SimDisk};
 
 use super::rig::{
-    CopyCapture, Meanwhile, StopsAt, backend, fresh, host, init, open, options, save, settled,
+    CopyCapture, Meanwhile, StopsAtDatabases, backend, fresh, host, init, open, options, save,
+    settled,
 };
 use super::scenario::{Promises, Scenario, promise};
 use super::tree::{Content, Tree};
@@ -144,7 +145,7 @@ fn an_interrupted_backup_and_its_resumption_can_be_cut_off_anywhere() {
 /// A backup that is asked to stop when all files are stored and the database is not.
 fn interrupted(backend: Arc<dyn Backend>, tree: &Tree) -> Result<()> {
     let repository = open(backend)?;
-    let stop = StopsAt::new(8);
+    let stop = StopsAtDatabases::default();
     backup(&repository, &options(tree), &CopyCapture, &host(39), &stop).map(drop)
 }
 

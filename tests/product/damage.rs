@@ -24,7 +24,9 @@ use larder::repo::snapshots::Snapshot;
 use larder_testkit::campaign;
 use larder_testkit::sim_disk::SimDisk;
 
-use super::rig::{CopyCapture, StopsAt, backend, fresh, host, open, options, save, settled};
+use super::rig::{
+    CopyCapture, StopsAtDatabases, backend, fresh, host, open, options, save, settled,
+};
 use super::ruled_disk::{Intent, Rule, RuledDisk, failure};
 use super::tree::{Content, Held, Tree, path_on_source, read_back};
 
@@ -46,8 +48,13 @@ impl Sample {
         let mut snapshots = BTreeMap::from([(first, tree.content())]);
         tree.change();
         let repository = open(backend(disk.clone())).unwrap();
-        let stopped =
-            backup(&repository, &options(&tree), &CopyCapture, &host(2), &StopsAt::new(8));
+        let stopped = backup(
+            &repository,
+            &options(&tree),
+            &CopyCapture,
+            &host(2),
+            &StopsAtDatabases::default(),
+        );
         assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
         let newest = save(backend(disk.clone()), &tree, 3).unwrap().id.unwrap();
         snapshots.insert(newest, tree.content());

@@ -12,7 +12,8 @@ use larder_testkit::fault_backend::{FaultBackend, Verb};
 use larder_testkit::sim_disk::{Pattern, SimDisk};
 
 use super::rig::{
-    CopyCapture, Meanwhile, StopsAt, backend, check_all, fresh, host, open, options, save, settled,
+    CopyCapture, Meanwhile, StopsAtDatabases, backend, check_all, fresh, host, open, options, save,
+    settled,
 };
 use super::tree::{Tree, read_back};
 
@@ -103,7 +104,8 @@ fn check_and_reading_go_on_beside_a_backup_and_a_switch_does_not() {
 /// A backup that is asked to stop once it has stored something.
 fn interrupt(disk: &SimDisk, tree: &Tree) {
     let repository = open(backend(disk.clone())).unwrap();
-    let outcome = backup(&repository, &options(tree), &CopyCapture, &host(30), &StopsAt::new(8));
+    let outcome =
+        backup(&repository, &options(tree), &CopyCapture, &host(30), &StopsAtDatabases::default());
     assert!(matches!(outcome, Err(Error::Interrupted)), "{outcome:?}");
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use larder::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel};
 use larder::error::Result;
@@ -152,26 +152,22 @@ fn spooled(bytes: &[u8]) -> File {
     file
 }
 
-/// Asks to stop at the n-th time that it is asked.
-pub(super) struct StopsAt {
-    asked: AtomicU64,
-    at: u64,
-}
+/// Asks to stop when all files are stored and the first database is about to be captured.
+#[derive(Default)]
+pub(super) struct StopsAtDatabases(AtomicBool);
 
-impl StopsAt {
-    pub(super) fn new(at: u64) -> Self {
-        Self { asked: AtomicU64::new(0), at }
+impl Observer for StopsAtDatabases {
+    fn begin(&self, phase: Phase, _: Option<Total>) {
+        if phase == Phase::Databases {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
-}
-
-impl Observer for StopsAt {
-    fn begin(&self, _: Phase, _: Option<Total>) {}
 
     fn advance(&self, _: u64, _: u64) {}
 
     fn warn(&self, _: Warning) {}
 
     fn cancelled(&self) -> bool {
-        self.asked.fetch_add(1, Ordering::Relaxed) >= self.at
+        self.0.load(Ordering::Relaxed)
     }
 }
