@@ -192,10 +192,11 @@ const HOMES: [Home; 8] = [
             "src/repo/backend/",
             "src/sqlite/private_dir.rs",
             "src/sqlite/spool.rs",
+            "src/sqlite/private_dir.rs",
             "src/ops/",
             "tests/",
         ],
-        reason: "the disk takes the locks and knows its free space, the spool its own",
+        reason: "the disk takes the locks and knows its free space, the spool its own; private directories are locked while their owner lives",
     },
     Home {
         krate: "clap",
