@@ -29,6 +29,7 @@ impl Distrusted {
     }
 
     /// The same, and all that is in packs that a listing does not show as they were written.
+    #[must_use]
     pub fn and_lost(self, lost: BTreeSet<PackId>) -> Self {
         Self { lost, ..self }
     }

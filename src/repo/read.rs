@@ -143,21 +143,17 @@ impl BlobRead for Reader<'_> {
                 failed.push(Damage::Unlisted { blob_type, id: *id });
             }
         }
-        match plain {
-            Some(plain) => {
-                for damage in failed {
-                    self.note(damage);
-                }
-                Ok(plain)
+        if let Some(plain) = plain {
+            for damage in failed {
+                self.note(damage);
             }
-            None => {
-                let last = failed.pop().unwrap_or(Damage::Unlisted { blob_type, id: *id });
-                for damage in failed.into_iter().chain([last.clone()]) {
-                    note_in(&self.unserved, damage);
-                }
-                Err(last.into())
-            }
+            return Ok(plain);
         }
+        let last = failed.pop().unwrap_or(Damage::Unlisted { blob_type, id: *id });
+        for damage in failed.into_iter().chain([last.clone()]) {
+            note_in(&self.unserved, damage);
+        }
+        Err(last.into())
     }
 
     fn place(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Place>> {

@@ -17,7 +17,7 @@ use larder::ops::catalog::Catalog;
 use larder::ops::check::{CheckOptions, check, remember};
 use larder::ops::ls::{Depth, ls};
 use larder::ops::tag::{TagChange, tag};
-use larder::repo::disk::{Disk, Result as DiskResult};
+use larder::repo::disk::{Disk, DiskError, Result as DiskResult};
 use larder::repo::snapshots::Snapshot;
 use larder_testkit::campaign;
 use larder_testkit::sim_disk::SimDisk;
@@ -268,5 +268,33 @@ fn an_object_that_cannot_be_read_is_reported_and_stops_nothing_else() {
         let disk = RuledDisk { disk: settled(&sample.disk), rule };
         assert!(sample.is_reported(disk.clone(), path) || is_unprovable(path), "{path}");
         sample.assert_heals(&disk, path);
+    }
+}
+
+/// A name that a listing shows and that leads nowhere.
+#[derive(Debug)]
+struct LeadsNowhere(String);
+
+impl Rule for LeadsNowhere {
+    fn admit(&self, intent: Intent, path: &str) -> DiskResult<()> {
+        if intent == Intent::Read && path == self.0 {
+            return Err(DiskError::new("read", path, std::io::ErrorKind::NotFound.into()));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_not_looked_for_without_end() {
+    let sample = Sample::new();
+    for path in sample.objects.keys() {
+        if path.starts_with("index/") || path.starts_with("snapshots/") {
+            let rule = Arc::new(LeadsNowhere(path.clone()));
+            let disk = RuledDisk { disk: settled(&sample.disk), rule };
+            assert!(sample.is_reported(disk.clone(), path), "{path}");
+            let report = save(backend(disk), &sample.tree, 51).unwrap();
+            let said = report.damage.iter().any(|damage| damage.to_string().contains(path));
+            assert!(said, "{path}: {:?}", report.damage);
+        }
     }
 }

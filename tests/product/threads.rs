@@ -41,16 +41,13 @@ fn with_session(disk: &SimDisk, work: impl FnOnce(&Session<'_>)) {
 
 /// The pool's threads put and seal: whoever hashes on the pool while it holds the session would wait for those who wait for it,
 /// or be given a put to do in its own wait.
-fn puts_and_seals_on_a_pool(disk: &SimDisk) {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+fn put_and_seal_on_the_pool(disk: &SimDisk) {
     with_session(disk, |session| {
-        pool.install(|| {
-            (0..6 * BLOBS_A_PACK).into_par_iter().for_each(|number| {
-                put(session, number);
-                if number % BLOBS_A_PACK == BLOBS_A_PACK / 2 {
-                    session.keep().unwrap();
-                }
-            });
+        (0..6 * BLOBS_A_PACK).into_par_iter().for_each(|number| {
+            put(session, number);
+            if number % BLOBS_A_PACK == BLOBS_A_PACK / 2 {
+                session.keep().unwrap();
+            }
         });
         session.keep().unwrap();
     });
@@ -60,16 +57,17 @@ fn puts_and_seals_on_a_pool(disk: &SimDisk) {
 fn a_session_never_waits_for_the_pool_that_waits_for_it() {
     let disk = Arc::new(fresh());
     let (done, waiting) = sync_channel(1);
-    let worker = std::thread::spawn({
-        let disk = Arc::clone(&disk);
-        move || {
-            puts_and_seals_on_a_pool(&disk);
-            let _ = done.send(());
-        }
+    // A pool of its own, which nobody joins: threads that stand still must not take the other tests with them.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).panic_handler(drop).build().unwrap();
+    let theirs = Arc::clone(&disk);
+    pool.spawn(move || {
+        put_and_seal_on_the_pool(&theirs);
+        done.send(()).unwrap();
     });
-    match waiting.recv_timeout(Duration::from_secs(120)) {
+    match waiting.recv_timeout(Duration::from_mins(2)) {
+        Ok(()) => {}
         Err(RecvTimeoutError::Timeout) => panic!("the session stands still"),
-        Ok(()) | Err(RecvTimeoutError::Disconnected) => worker.join().unwrap(),
+        Err(RecvTimeoutError::Disconnected) => panic!("a thread of the pool panicked"),
     }
     let report = check_all(&open(backend(SimDisk::clone(&disk))).unwrap()).unwrap();
     assert!(report.is_clean(), "{:?}", report.findings);

@@ -191,10 +191,11 @@ const HOMES: [Home; 8] = [
             "src/repo/disk/",
             "src/repo/backend/",
             "src/sqlite/spool.rs",
+            "src/sqlite/private_dir.rs",
             "src/ops/",
             "tests/",
         ],
-        reason: "the disk takes the locks and knows its free space, the spool its own",
+        reason: "the disk takes the locks and knows its free space, the spool its own; private directories are locked while their owner lives",
     },
     Home {
         krate: "clap",
