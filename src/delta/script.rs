@@ -1,0 +1,379 @@
+//! How one page is made, as data, and how that is written into the streams.
+
+use crate::delta::btree::Kind;
+use crate::delta::error::DeltaError;
+use crate::delta::shape::PageShape;
+use crate::delta::streams::{Reader, Stream, Writer};
+
+/// Pages besides its own old image that a page may be made from.
+pub(super) const OTHERS: usize = 63;
+
+/// The furthest that a cell may lie out of turn.
+pub(super) const MOST_RANK: usize = 255;
+
+/// What a new cell is predicted to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// Like what lies in its place.
+    Nothing,
+    /// Like the cell before it in the new page.
+    Previous,
+    /// Like the source's cell at the cursor.
+    Next,
+    /// Like the source's cell at the cursor, which it replaces.
+    Replaced,
+}
+
+const REFERENCES: [Reference; 4] =
+    [Reference::Nothing, Reference::Previous, Reference::Next, Reference::Replaced];
+
+/// A step through the cells of the new page, in the order of their keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Item {
+    /// All cells of the source from the cursor on, and no more.
+    Rest,
+    /// The next cells of the source.
+    Run(usize),
+    /// A cell of `len` bytes that no source has.
+    New {
+        /// What it looks like.
+        reference: Reference,
+        /// Its length.
+        len: usize,
+    },
+    /// The next cells of the source are not taken.
+    Skip(usize),
+    /// No more cells.
+    End,
+    /// From here on cells come from another page.
+    From {
+        /// Which: 0 is the page's own old image.
+        slot: usize,
+        /// The cell that the cursor is set to.
+        cell: usize,
+    },
+}
+
+/// A cell that does not simply lie below the one placed before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exception {
+    /// Placed cells since the last exception.
+    pub(super) gap: usize,
+    /// How many places are left free for cells that come later.
+    pub(super) rank: usize,
+    /// Where it begins, if not right below the place above.
+    pub(super) at: Option<usize>,
+}
+
+/// The cells of a tree page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Script {
+    /// The kind of the page.
+    pub(super) kind: Kind,
+    /// All cells are placed anew; else those of the own old image stay where they are.
+    pub(super) fresh: bool,
+    /// Its cells.
+    pub(super) items: Vec<Item>,
+    /// Where they lie.
+    pub(super) exceptions: Vec<Exception>,
+}
+
+/// A piece of the patch that turns a prediction into the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Op<'a> {
+    /// These bytes.
+    Literal(&'a [u8]),
+    /// As predicted.
+    Predicted(usize),
+    /// Bytes of an old image.
+    Copy {
+        /// Whose.
+        slot: usize,
+        /// Where they begin.
+        at: usize,
+        /// How many.
+        len: usize,
+    },
+}
+
+/// How one page is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Recipe<'a> {
+    /// Slots 1 and up: places in the segment of other pages whose old images it needs.
+    pub(super) others: Vec<usize>,
+    /// Its cells, if it is predicted as a tree page.
+    pub(super) script: Option<Script>,
+    /// The patch: fills the page exactly.
+    pub(super) ops: Vec<Op<'a>>,
+}
+
+const HAS_OTHERS: usize = 16;
+const HAS_EXCEPTIONS: usize = 32;
+
+impl Script {
+    /// Its kind and way, 1 to 8.
+    fn code(&self) -> usize {
+        1 + self.kind as usize * 2 + usize::from(self.fresh)
+    }
+
+    fn of_code(code: usize) -> Option<(Kind, bool)> {
+        let code = code.checked_sub(1)?;
+        Some((*Kind::ALL.get(code / 2)?, code % 2 == 1))
+    }
+
+    fn write(&self, out: &mut Writer) {
+        for item in &self.items {
+            write_item(out, *item);
+        }
+        if !self.exceptions.is_empty() {
+            out.number(Stream::Places, self.exceptions.len());
+        }
+        for exception in &self.exceptions {
+            out.number(Stream::Places, exception.gap);
+            out.number(Stream::Places, exception.rank * 2 + usize::from(exception.at.is_some()));
+            if let Some(at) = exception.at {
+                out.number(Stream::Places, at);
+            }
+        }
+    }
+}
+
+fn write_item(out: &mut Writer, item: Item) {
+    let (code, number) = match item {
+        Item::Rest => (0, 0),
+        Item::Run(cells) => (0, cells),
+        Item::New { reference, .. } => (1, reference as usize),
+        Item::End => (2, 0),
+        Item::Skip(cells) => (2, cells),
+        Item::From { slot, .. } => (3, slot),
+    };
+    out.number(Stream::Cells, number * 4 + code);
+    match item {
+        Item::New { len, .. } => out.number(Stream::Lengths, len),
+        Item::From { cell, .. } => out.number(Stream::Cells, cell),
+        _ => {}
+    }
+}
+
+fn read_item(
+    streams: &mut Reader<'_>,
+    shape: PageShape,
+    slots: usize,
+) -> Result<Item, DeltaError> {
+    let refused = DeltaError::Stream { stream: Stream::Cells };
+    let value = streams.number(Stream::Cells, 4 * shape.page_bytes())?;
+    match (value % 4, value / 4) {
+        (0, 0) => Ok(Item::Rest),
+        (0, cells) => Ok(Item::Run(cells)),
+        (1, reference) => {
+            let reference = *REFERENCES.get(reference).ok_or(refused)?;
+            Ok(Item::New { reference, len: streams.number(Stream::Lengths, shape.page_bytes())? })
+        }
+        (2, 0) => Ok(Item::End),
+        (2, cells) => Ok(Item::Skip(cells)),
+        (_, slot) if slot < slots => {
+            let cell = streams.number(Stream::Cells, shape.page_bytes())?;
+            Ok(Item::From { slot, cell })
+        }
+        _ => Err(refused),
+    }
+}
+
+fn read_items(
+    streams: &mut Reader<'_>,
+    shape: PageShape,
+    slots: usize,
+) -> Result<Vec<Item>, DeltaError> {
+    let mut items = Vec::new();
+    // A cell has a place of two bytes; more steps than twice the cells say nothing.
+    while items.len() < shape.page_bytes() {
+        let item = read_item(streams, shape, slots)?;
+        items.push(item);
+        if matches!(item, Item::Rest | Item::End) {
+            return Ok(items);
+        }
+    }
+    Err(DeltaError::Stream { stream: Stream::Cells })
+}
+
+fn read_exceptions(
+    streams: &mut Reader<'_>,
+    shape: PageShape,
+) -> Result<Vec<Exception>, DeltaError> {
+    let count = streams.number(Stream::Places, shape.page_bytes() / 2)?;
+    let mut exceptions = Vec::new();
+    for _ in 0..count {
+        let gap = streams.number(Stream::Places, shape.page_bytes())?;
+        let place = streams.number(Stream::Places, MOST_RANK * 2 + 1)?;
+        let at = match place % 2 {
+            0 => None,
+            _ => Some(streams.number(Stream::Places, shape.page_bytes())?),
+        };
+        exceptions.push(Exception { gap, rank: place / 2, at });
+    }
+    Ok(exceptions)
+}
+
+/// The stream for the literals of a page.
+fn literals_of(script: Option<&Script>) -> Stream {
+    match script.map(|script| script.kind) {
+        None => Stream::Bytes,
+        Some(Kind::IndexInterior) => Stream::IndexInterior,
+        Some(Kind::TableInterior) => Stream::TableInterior,
+        Some(Kind::IndexLeaf) => Stream::IndexLeaf,
+        Some(Kind::TableLeaf) => Stream::TableLeaf,
+    }
+}
+
+fn write_ops(out: &mut Writer, ops: &[Op<'_>], bytes: Stream) {
+    let mut ops = ops.iter().peekable();
+    while ops.peek().is_some() {
+        let literal = match ops.peek() {
+            Some(Op::Literal(literal)) => *literal,
+            _ => &[],
+        };
+        if !literal.is_empty() {
+            ops.next();
+        }
+        out.number(Stream::Literals, literal.len());
+        out.bytes(bytes, literal);
+        match ops.next() {
+            Some(Op::Predicted(_)) if ops.peek().is_none() => out.number(Stream::Copies, 0),
+            Some(Op::Predicted(len)) => out.number(Stream::Copies, 2 * len),
+            Some(Op::Copy { slot, at, len }) => {
+                out.number(Stream::Copies, 2 * len + 1);
+                out.number(Stream::Offsets, *slot);
+                out.number(Stream::Offsets, *at);
+            }
+            Some(Op::Literal(_)) | None => {}
+        }
+    }
+}
+
+fn read_copy<'a>(
+    streams: &mut Reader<'a>,
+    left: usize,
+    slots: usize,
+    page_bytes: usize,
+) -> Result<Op<'a>, DeltaError> {
+    let value = streams.number(Stream::Copies, 2 * left + 1)?;
+    match (value % 2, value / 2) {
+        (0, 0) => Ok(Op::Predicted(left)),
+        (0, len) => Ok(Op::Predicted(len)),
+        (_, 0) => Err(DeltaError::Stream { stream: Stream::Copies }),
+        (_, len) => {
+            let slot = streams.number(Stream::Offsets, slots - 1)?;
+            let at = streams.number(Stream::Offsets, page_bytes - len)?;
+            Ok(Op::Copy { slot, at, len })
+        }
+    }
+}
+
+fn read_ops<'a>(
+    streams: &mut Reader<'a>,
+    bytes: Stream,
+    slots: usize,
+    page_bytes: usize,
+) -> Result<Vec<Op<'a>>, DeltaError> {
+    let mut ops = Vec::new();
+    let mut left = page_bytes;
+    loop {
+        let literal = streams.number(Stream::Literals, left)?;
+        if literal > 0 {
+            ops.push(Op::Literal(streams.bytes(bytes, literal)?));
+            left -= literal;
+        }
+        if left == 0 {
+            return Ok(ops);
+        }
+        let copy = read_copy(streams, left, slots, page_bytes)?;
+        ops.push(copy);
+        left -= match copy {
+            Op::Predicted(len) | Op::Copy { len, .. } => len,
+            Op::Literal(_) => 0,
+        };
+        if left == 0 {
+            return Ok(ops);
+        }
+    }
+}
+
+impl<'a> Recipe<'a> {
+    /// Writes the recipe of the page at `place` in its segment.
+    pub(super) fn write(&self, place: usize, out: &mut Writer) {
+        let exceptions = self.script.as_ref().is_some_and(|script| !script.exceptions.is_empty());
+        let flags = self.script.as_ref().map_or(0, Script::code)
+            + if self.others.is_empty() { 0 } else { HAS_OTHERS }
+            + if exceptions { HAS_EXCEPTIONS } else { 0 };
+        out.number(Stream::Flags, flags);
+        self.write_others(place, out);
+        if let Some(script) = &self.script {
+            script.write(out);
+        }
+        write_ops(out, &self.ops, literals_of(self.script.as_ref()));
+    }
+
+    fn write_others(&self, place: usize, out: &mut Writer) {
+        if let Some(last) = self.others.len().checked_sub(1) {
+            out.number(Stream::Sources, last);
+        }
+        let mut before = place;
+        for &other in &self.others {
+            out.signed(Stream::Sources, distance(before, other));
+            before = other;
+        }
+    }
+
+    /// Reads the recipe of the page at `place` of `pages` in its segment.
+    pub(super) fn read(
+        streams: &mut Reader<'a>,
+        (place, pages): (usize, usize),
+        shape: PageShape,
+    ) -> Result<Self, DeltaError> {
+        let refused = DeltaError::Stream { stream: Stream::Flags };
+        let flags = streams.number(Stream::Flags, 2 * HAS_EXCEPTIONS - 1)?;
+        let others = match flags & HAS_OTHERS {
+            0 => Vec::new(),
+            _ => read_others(streams, place, pages)?,
+        };
+        let slots = others.len() + 1;
+        let script = match (flags % HAS_OTHERS, flags & HAS_EXCEPTIONS) {
+            (0, 0) => None,
+            (code, exceptions) => {
+                let (kind, fresh) = Script::of_code(code).ok_or(refused)?;
+                let items = read_items(streams, shape, slots)?;
+                let exceptions = match exceptions {
+                    0 => Vec::new(),
+                    _ => read_exceptions(streams, shape)?,
+                };
+                Some(Script { kind, fresh, items, exceptions })
+            }
+        };
+        let bytes = literals_of(script.as_ref());
+        let ops = read_ops(streams, bytes, slots, shape.page_bytes())?;
+        Ok(Self { others, script, ops })
+    }
+}
+
+fn distance(from: usize, to: usize) -> i32 {
+    let place = |place| i32::try_from(place).expect("invariant: a place in a segment");
+    place(to) - place(from)
+}
+
+fn read_others(
+    streams: &mut Reader<'_>,
+    place: usize,
+    pages: usize,
+) -> Result<Vec<usize>, DeltaError> {
+    let count = streams.number(Stream::Sources, OTHERS - 1)? + 1;
+    let mut others = Vec::with_capacity(count);
+    let mut at = place;
+    for _ in 0..count {
+        let by = streams.signed(Stream::Sources)?;
+        let to = isize::try_from(by).ok().and_then(|by| at.checked_add_signed(by));
+        let to = to.filter(|to| *to < pages);
+        at = to.ok_or(DeltaError::Stream { stream: Stream::Sources })?;
+        others.push(at);
+    }
+    Ok(others)
+}
