@@ -51,7 +51,7 @@ pub(super) fn header_at(number: u32) -> usize {
 }
 
 /// A piece of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Span {
     /// Where it begins.
     pub(super) at: usize,
@@ -111,7 +111,7 @@ impl Tree {
 }
 
 /// The length of the cell that `bytes` begin with: what of it lies on the page.
-fn cell_bytes(kind: Kind, bytes: &[u8], usable: usize) -> Option<usize> {
+pub(super) fn cell_bytes(kind: Kind, bytes: &[u8], usable: usize) -> Option<usize> {
     let mut at = if kind.is_interior() { 4 } else { 0 };
     if kind == Kind::TableInterior {
         skip_number(bytes, &mut at)?;

@@ -1,7 +1,8 @@
 //! From a segment to page images.
 
 use crate::delta::error::DeltaError;
-use crate::delta::layout::{Origins, Prediction, predict};
+use crate::delta::cells::Origins;
+use crate::delta::layout::{Prediction, predict};
 use crate::delta::patch::{apply, gather, scatter};
 use crate::delta::script::Recipe;
 use crate::delta::shape::PageShape;

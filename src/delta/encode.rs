@@ -2,11 +2,12 @@
 
 use crate::delta::btree::Tree;
 use crate::delta::error::DeltaError;
-use crate::delta::layout::{Origins, Prediction, predict};
+use crate::delta::cells::Origins;
+use crate::delta::layout::{Prediction, predict};
 use crate::delta::matcher::{OldImages, ops};
 use crate::delta::patch::gather;
 use crate::delta::planner::{Task, script};
-use crate::delta::script::{Recipe, Script};
+use crate::delta::script::{Laying, Recipe, Script};
 use crate::delta::shape::PageShape;
 use crate::delta::slots::Slots;
 use crate::delta::streams::{Stream, Writer};
@@ -80,8 +81,8 @@ fn encode_page(
     let mut best = Candidate::plain(&origins, place, page.new);
     if let Some(tree) = Tree::read(page.new, page.number, shape.usable()) {
         let task = Task { origins: &origins, place, image: page.new, tree: &tree, old };
-        for fresh in [false, true] {
-            let candidate = Candidate::of_cells(task, fresh);
+        for laying in Laying::ALL {
+            let candidate = Candidate::of_cells(task, laying);
             best = candidate.filter(|other| other.cost < best.cost).unwrap_or(best);
         }
     }
@@ -99,12 +100,12 @@ impl Candidate {
         Self { script: None, slots: Slots::new(place), prediction, cost }
     }
 
-    fn of_cells(task: Task<'_>, fresh: bool) -> Option<Self> {
-        let (script, slots) = script(task, fresh)?;
+    fn of_cells(task: Task<'_>, laying: Laying) -> Option<Self> {
+        let (script, slots) = script(task, laying)?;
         let others = slots.others().iter().map(|place| task.old.page(*place));
         let others: Vec<_> = others.collect::<Option<_>>()?;
         let prediction = predict(&Origins { others: &others, ..*task.origins }, &script).ok()?;
-        let said = 2 * script.items.len() + 3 * script.exceptions.len() + 2 * others.len();
+        let said = script.items.len() + 3 * script.exceptions.len() + 2 * others.len();
         let cost = said + differing(&prediction.image, task.image);
         Some(Self { script: Some(script), slots, prediction, cost })
     }

@@ -1,43 +1,10 @@
 //! The prediction of a tree page: its cells, and where `SQLite` puts them.
-//!
-//! `SQLite` puts a new cell right below the lowest one, and when it balances or
-//! defragments it lays all cells down from the end of the page in the order of
-//! their keys. So where cells lie follows from which cells there are, but for
-//! exceptions. The bytes in between stay as they were.
 
-use std::collections::VecDeque;
-
-use crate::delta::btree::{Kind, Span, Tree, header_at, u16_at};
-use crate::delta::script::{Exception, Item, Reference, Script};
-use crate::delta::shape::PageShape;
-
-/// The old images that a page is made from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Origins<'a> {
-    /// What all pages have in common.
-    pub(super) shape: PageShape,
-    /// The page that is made.
-    pub(super) number: u32,
-    /// Slot 0: its own old image.
-    pub(super) own: Option<&'a [u8]>,
-    /// Slots 1 and up: other pages, by number.
-    pub(super) others: &'a [(u32, &'a [u8])],
-}
-
-impl<'a> Origins<'a> {
-    /// The page in `slot`.
-    pub(super) fn get(&self, slot: usize) -> Option<(u32, &'a [u8])> {
-        match slot.checked_sub(1) {
-            None => self.own.map(|image| (self.number, image)),
-            Some(other) => self.others.get(other).copied(),
-        }
-    }
-
-    fn tree(&self, slot: usize) -> Option<Tree> {
-        let (number, image) = self.get(slot)?;
-        Tree::read(image, number, self.shape.usable())
-    }
-}
+use crate::delta::btree::{Kind, Span, header_at};
+use crate::delta::cells::{Cell, Content, Origins, Refused, cells};
+use crate::delta::live::Live;
+use crate::delta::script::{Laying, Script};
+use crate::delta::turns::Turns;
 
 /// What a page is expected to be.
 #[derive(Debug)]
@@ -70,253 +37,71 @@ impl Prediction {
     }
 }
 
-/// A cell of the page that is made.
-#[derive(Debug, Clone, Copy)]
-struct Cell {
-    len: usize,
-    content: Content,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Content {
-    /// It stays where it is.
-    Kept { at: usize },
-    /// A cell of an old image.
-    Copied { slot: usize, span: Span },
-    /// Like the cell before it.
-    LikePrevious,
-    /// Like a cell of an old image.
-    Like { slot: usize, span: Span },
-    /// Unlike any.
-    Unlike,
-}
-
-/// Goes through the cells of sources.
-struct Walk<'a> {
-    origins: &'a Origins<'a>,
-    fresh: bool,
-    trees: Vec<Option<Tree>>,
-    slot: usize,
-    cursor: usize,
-    cells: Vec<Cell>,
-}
-
-/// Why a script makes no page.
-type Refused = &'static str;
-
-impl<'a> Walk<'a> {
-    fn new(origins: &'a Origins<'a>, fresh: bool) -> Self {
-        let trees = vec![None; origins.others.len() + 1];
-        Self { origins, fresh, trees, slot: 0, cursor: 0, cells: Vec::new() }
-    }
-
-    fn source(&mut self) -> Result<&Tree, Refused> {
-        let memo = self.trees.get_mut(self.slot).ok_or("a source that the page does not have")?;
-        if memo.is_none() {
-            *memo = self.origins.tree(self.slot);
-        }
-        memo.as_ref().ok_or("cells of a page that has none")
-    }
-
-    fn step(&mut self, item: Item) -> Result<(), Refused> {
-        match item {
-            Item::Rest => {
-                let cells = self.source()?.cells.len();
-                self.run(cells.saturating_sub(self.cursor))
-            }
-            Item::Run(cells) => self.run(cells),
-            Item::New { reference, len } => self.new_cell(reference, len),
-            Item::Skip(cells) => self.skip(cells),
-            Item::End => Ok(()),
-            Item::From { slot, cell } => {
-                (self.slot, self.cursor) = (slot, cell);
-                Ok(())
-            }
-        }
-    }
-
-    fn skip(&mut self, cells: usize) -> Result<(), Refused> {
-        self.cursor = self.cursor.checked_add(cells).ok_or("a cell that its source lacks")?;
-        Ok(())
-    }
-
-    fn run(&mut self, cells: usize) -> Result<(), Refused> {
-        let (slot, from, stays) = (self.slot, self.cursor, self.slot == 0 && !self.fresh);
-        let end = from.checked_add(cells).ok_or("a cell that its source lacks")?;
-        let spans = self.source()?.cells.get(from..end).ok_or("a cell that its source lacks")?;
-        let made = spans.iter().map(|&span| Cell {
-            len: span.len,
-            content: if stays {
-                Content::Kept { at: span.at }
-            } else {
-                Content::Copied { slot, span }
-            },
-        });
-        let made: Vec<_> = made.collect();
-        self.cells.extend(made);
-        self.cursor = end;
-        self.bounded()
-    }
-
-    fn new_cell(&mut self, reference: Reference, len: usize) -> Result<(), Refused> {
-        let content = match reference {
-            Reference::Nothing => Content::Unlike,
-            Reference::Previous => Content::LikePrevious,
-            Reference::Next | Reference::Replaced => {
-                let (slot, cursor) = (self.slot, self.cursor);
-                let span = self.source()?.cells.get(cursor).copied();
-                let span = span.ok_or("a cell that its source lacks")?;
-                Content::Like { slot, span }
-            }
-        };
-        if reference == Reference::Replaced {
-            self.skip(1)?;
-        }
-        self.cells.push(Cell { len, content });
-        self.bounded()
-    }
-
-    fn bounded(&self) -> Result<(), Refused> {
-        // Two bytes of each cell's place must fit.
-        match self.cells.len() <= self.origins.shape.page_bytes() / 2 {
-            true => Ok(()),
-            false => Err("more cells than a page holds"),
-        }
-    }
-}
-
 /// What the page of a script is expected to be.
 pub(super) fn predict(origins: &Origins<'_>, script: &Script) -> Result<Prediction, Refused> {
-    let mut walk = Walk::new(origins, script.fresh);
-    for item in &script.items {
-        walk.step(*item)?;
+    let cells = cells(origins, script.laying, &script.items)?;
+    let placed = cells.iter().filter(|cell| !matches!(cell.content, Content::Kept(_))).count();
+    let turns = Turns::read(placed, &script.exceptions)?;
+    let (mut image, spans) = lay(origins, (script.kind, script.laying), &cells, &turns)?;
+    if spans.iter().any(|span| span.end() > image.len()) {
+        return Err("a cell beyond the page");
     }
-    let cells = walk.cells;
-    let placed = cells.iter().map(|cell| match cell.content {
-        Content::Kept { .. } => None,
-        _ => Some(cell.len),
+    paint(origins, &cells, &spans, &mut image)?;
+    let new = cells.iter().zip(&spans).filter(|(cell, _)| {
+        !matches!(cell.content, Content::Kept(_) | Content::Copied { .. })
     });
-    let placed: Vec<_> = placed.flatten().collect();
-    let top = first_top(origins, script.fresh);
-    let mut places = place(&placed, &script.exceptions, top)?.into_iter();
-    let mut spans = Vec::with_capacity(cells.len());
-    for cell in &cells {
-        let at = match cell.content {
-            Content::Kept { at } => Some(at),
-            _ => places.next(),
-        };
-        let span = Span { at: at.ok_or("a cell without a place")?, len: cell.len };
-        if span.end() > origins.shape.page_bytes() {
-            return Err("a cell beyond the page");
-        }
-        spans.push(span);
-    }
-    paint(origins, script, &cells, &spans)
-}
-
-/// Where the first cell that is placed ends.
-pub(super) fn first_top(origins: &Origins<'_>, fresh: bool) -> usize {
-    let usable = origins.shape.usable();
-    let header = header_at(origins.number);
-    match origins.own.and_then(|image| u16_at(image, header + 5)) {
-        Some(content) if !fresh && content > 0 => content.min(usable),
-        _ => usable,
-    }
-}
-
-/// Where cells begin that are laid down from `top`, each below the one before it
-/// but for the exceptions.
-fn place(lens: &[usize], exceptions: &[Exception], top: usize) -> Result<Vec<usize>, Refused> {
-    let mut turns = vec![(0, None); lens.len()];
-    let mut free: VecDeque<usize> = (0..lens.len()).collect();
-    let mut next = exceptions.iter().peekable();
-    let mut gap = 0;
-    for cell in 0..lens.len() {
-        let exception = next.next_if(|exception| exception.gap == gap);
-        gap = if exception.is_some() { 0 } else { gap + 1 };
-        let rank = exception.map_or(0, |exception| exception.rank);
-        let turn = free.remove(rank).ok_or("a place that there is not")?;
-        turns[turn] = (cell, exception.and_then(|exception| exception.at));
-    }
-    if next.next().is_some() {
-        return Err("an exception for no cell");
-    }
-    lay_down(lens, &turns, top)
-}
-
-fn lay_down(
-    lens: &[usize],
-    turns: &[(usize, Option<usize>)],
-    mut top: usize,
-) -> Result<Vec<usize>, Refused> {
-    let mut places = vec![0; lens.len()];
-    for &(cell, given) in turns {
-        let at = match given {
-            Some(at) => at,
-            None => top.checked_sub(lens[cell]).ok_or("a cell before the page")?,
-        };
-        places[cell] = at;
-        top = top.min(at);
-    }
-    Ok(places)
-}
-
-fn paint(
-    origins: &Origins<'_>,
-    script: &Script,
-    cells: &[Cell],
-    spans: &[Span],
-) -> Result<Prediction, Refused> {
-    let mut image = Prediction::plain(origins).image;
-    let mut new_cells = Vec::new();
-    let mut previous = None;
-    for (cell, &span) in cells.iter().zip(spans) {
-        match cell.content {
-            Content::Kept { .. } => {}
-            Content::Copied { slot, span: from } => copy(origins, slot, from, &mut image, span),
-            Content::Like { slot, span: from } => copy(origins, slot, from, &mut image, span),
-            Content::LikePrevious => {
-                let Span { at, len } = previous.ok_or("no cell is before the first")?;
-                image.copy_within(at..at + span.len.min(len), span.at);
-            }
-            Content::Unlike => {}
-        }
-        if !matches!(cell.content, Content::Kept { .. } | Content::Copied { .. }) {
-            new_cells.push(span);
-        }
-        previous = Some(span);
-    }
-    write_header(origins, script, spans, &mut image)?;
+    let new_cells: Vec<_> = new.map(|(_, span)| *span).collect();
     disjoint(&new_cells)?;
     Ok(Prediction { image, new_cells })
 }
 
-/// Copies as much of a cell as there is room for.
-fn copy(origins: &Origins<'_>, slot: usize, from: Span, image: &mut [u8], to: Span) {
-    let Some((_, source)) = origins.get(slot) else { return };
-    let bytes = from.of(source);
-    let len = bytes.len().min(to.len);
-    image[to.at..to.at + len].copy_from_slice(&bytes[..len]);
+/// The page with all its cells in place, but the bytes of those that were placed.
+pub(super) fn lay(
+    origins: &Origins<'_>,
+    (kind, laying): (Kind, Laying),
+    cells: &[Cell],
+    turns: &Turns,
+) -> Result<(Vec<u8>, Vec<Span>), Refused> {
+    match laying {
+        Laying::Stay => Live::new(origins, cells)?.play(turns),
+        Laying::Fresh => {
+            let spans = lay_down(origins.shape.usable(), cells, turns)?;
+            let mut image = Prediction::plain(origins).image;
+            write_header(origins, kind, &spans, &mut image)?;
+            Ok((image, spans))
+        }
+    }
+}
+
+/// Lays all cells down from `top`, each below the one before it.
+fn lay_down(mut top: usize, cells: &[Cell], turns: &Turns) -> Result<Vec<Span>, Refused> {
+    let mut spans: Vec<_> = cells.iter().map(|cell| Span { at: 0, len: cell.len }).collect();
+    for &cell in &turns.order {
+        let span = &mut spans[cell];
+        span.at = match turns.given[cell] {
+            Some(at) => at,
+            None => top.checked_sub(span.len).ok_or("a cell before the page")?,
+        };
+        top = top.min(span.at);
+    }
+    Ok(spans)
 }
 
 fn write_header(
     origins: &Origins<'_>,
-    script: &Script,
+    kind: Kind,
     spans: &[Span],
     image: &mut [u8],
 ) -> Result<(), Refused> {
     let header = header_at(origins.number);
-    let array = header + script.kind.header_bytes();
-    let body = array + 2 * spans.len();
+    let array = header + kind.header_bytes();
     let lowest = spans.iter().map(|span| span.at).min().unwrap_or(origins.shape.usable());
-    if body > image.len() {
+    if array + 2 * spans.len() > image.len() {
         return Err("more cells than a page holds");
     }
-    image[header] = script.kind.byte();
-    if script.fresh {
-        image[header + 1..header + 3].fill(0);
-        image[header + 7] = 0;
-    }
+    image[header] = kind.byte();
+    image[header + 1..header + 3].fill(0);
+    image[header + 7] = 0;
     put_u16(image, header + 3, spans.len());
     put_u16(image, header + 5, lowest);
     for (index, span) in spans.iter().enumerate() {
@@ -329,6 +114,38 @@ fn write_header(
 fn put_u16(image: &mut [u8], at: usize, value: usize) {
     let low = u16::try_from(value & 0xffff).expect("invariant: sixteen bits");
     image[at..at + 2].copy_from_slice(&low.to_be_bytes());
+}
+
+/// Fills the cells that were placed.
+fn paint(
+    origins: &Origins<'_>,
+    cells: &[Cell],
+    spans: &[Span],
+    image: &mut [u8],
+) -> Result<(), Refused> {
+    let mut previous = None;
+    for (cell, &span) in cells.iter().zip(spans) {
+        match cell.content {
+            Content::Kept(_) | Content::Unlike => {}
+            Content::Copied { slot, span: from } | Content::Like { slot, span: from } => {
+                copy(origins, slot, from, image, span);
+            }
+            Content::LikePrevious => {
+                let Span { at, len } = previous.ok_or("no cell is before the first")?;
+                image.copy_within(at..at + span.len.min(len), span.at);
+            }
+        }
+        previous = Some(span);
+    }
+    Ok(())
+}
+
+/// Copies as much of a cell as there is room for.
+fn copy(origins: &Origins<'_>, slot: usize, from: Span, image: &mut [u8], to: Span) {
+    let Some((_, source)) = origins.get(slot) else { return };
+    let bytes = from.of(source);
+    let len = bytes.len().min(to.len);
+    image[to.at..to.at + len].copy_from_slice(&bytes[..len]);
 }
 
 fn disjoint(cells: &[Span]) -> Result<(), Refused> {

@@ -21,11 +21,15 @@ pub mod error;
 pub mod shape;
 
 mod btree;
+mod cells;
 mod layout;
+mod live;
 mod matcher;
 mod patch;
 mod planner;
+mod replay;
 mod script;
 mod slots;
 mod streams;
+mod turns;
 mod varint;

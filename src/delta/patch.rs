@@ -1,7 +1,7 @@
 //! From a prediction to the page, and the order in which that is written down.
 
 use crate::delta::btree::Span;
-use crate::delta::layout::Origins;
+use crate::delta::cells::Origins;
 use crate::delta::script::Op;
 
 /// The bytes of a page in the order of a patch.

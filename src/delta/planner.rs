@@ -1,12 +1,15 @@
 //! Choosing the script of a page: which cells it took over, and from where.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-use crate::delta::btree::{Span, Tree};
-use crate::delta::layout::{Origins, first_top};
+use crate::delta::btree::{Kind, Span, Tree};
+use crate::delta::cells::{Cell, Content, Origins, cells};
+use crate::delta::layout::lay;
+use crate::delta::live::Live;
 use crate::delta::matcher::OldImages;
-use crate::delta::script::{Exception, Item, MOST_RANK, Reference, Script};
+use crate::delta::script::{Item, Laying, Reference, Script};
 use crate::delta::slots::Slots;
+use crate::delta::turns::{Turns, longest_ascent};
 
 /// Equal bytes from which on a cell counts as like another.
 const LEAST_ALIKE: usize = 12;
@@ -28,7 +31,7 @@ pub(super) struct Task<'a> {
 
 struct Draft<'a> {
     task: Task<'a>,
-    fresh: bool,
+    laying: Laying,
     slots: Slots,
     items: Vec<Item>,
     slot: usize,
@@ -37,18 +40,16 @@ struct Draft<'a> {
     placed: Vec<Span>,
 }
 
-/// A script for the page, with the sources that it needs: all cells placed anew, or
-/// those of the own old image left where they are. None if that cannot be said.
-pub(super) fn script(task: Task<'_>, fresh: bool) -> Option<(Script, Slots)> {
+/// A script for the page, with the sources that it needs. None if the cells cannot
+/// be said to lie that way.
+pub(super) fn script(task: Task<'_>, laying: Laying) -> Option<(Script, Slots)> {
     let own = task.old.tree(task.place).filter(|own| own.kind == task.tree.kind);
-    if own.is_none() && !fresh {
-        return None;
-    }
-    let kept = match &own {
-        Some(own) if !fresh => kept(task.tree, own),
-        _ => vec![None; task.tree.cells.len()],
+    let kept = match (&own, laying) {
+        (_, Laying::Fresh) => vec![None; task.tree.cells.len()],
+        (Some(own), Laying::Stay) => kept(task, own)?,
+        (None, Laying::Stay) => return None,
     };
-    let mut draft = Draft::new(task, fresh);
+    let mut draft = Draft::new(task, laying);
     for (index, &span) in task.tree.cells.iter().enumerate() {
         match kept[index] {
             Some(cell) => draft.keep(cell),
@@ -58,48 +59,39 @@ pub(super) fn script(task: Task<'_>, fresh: bool) -> Option<(Script, Slots)> {
     draft.finish()
 }
 
-/// For each cell of the new page its number in the old one, where it stayed in its place.
-fn kept(new: &Tree, own: &Tree) -> Vec<Option<usize>> {
-    let by_place: HashMap<usize, usize> =
-        own.cells.iter().enumerate().map(|(cell, span)| (span.at, cell)).collect();
-    let wanted: Vec<_> = new.cells.iter().map(|span| by_place.get(&span.at).copied()).collect();
-    let same_len = |index: usize, cell: usize| new.cells[index].len == own.cells[cell].len;
-    let candidates = wanted.iter().enumerate();
-    let candidates = candidates.filter_map(|(index, cell)| Some((index, (*cell)?)));
-    let candidates: Vec<_> = candidates.filter(|&(index, cell)| same_len(index, cell)).collect();
-    let mut kept = vec![None; new.cells.len()];
-    for (index, cell) in longest_ascent(&candidates) {
+/// For each cell of the new page the number of the cell of the old one that it is:
+/// it has the same bytes, or the same place.
+fn kept(task: Task<'_>, own: &Tree) -> Option<Vec<Option<usize>>> {
+    let old = task.old.image(task.place)?;
+    let old_cells = || own.cells.iter().enumerate();
+    let by_bytes: HashMap<_, _> = old_cells().map(|(cell, span)| (span.of(old), cell)).collect();
+    let by_place: HashMap<_, _> = old_cells().map(|(cell, span)| (*span, cell)).collect();
+    let pairs = task.tree.cells.iter().enumerate().filter_map(|(index, span)| {
+        let same = by_bytes.get(span.of(task.image)).or_else(|| by_place.get(span));
+        Some((index, *same?))
+    });
+    let mut kept = vec![None; task.tree.cells.len()];
+    for (index, cell) in longest_ascent(&pairs.collect::<Vec<_>>()) {
         kept[index] = Some(cell);
     }
-    kept
-}
-
-/// The most pairs whose second numbers ascend strictly.
-fn longest_ascent(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    // `ends[n]` is where an ascent of n + 1 pairs ends lowest.
-    let mut ends: Vec<usize> = Vec::new();
-    let mut before = vec![None; pairs.len()];
-    for (at, pair) in pairs.iter().enumerate() {
-        let length = ends.partition_point(|end| pairs[*end].1 < pair.1);
-        before[at] = length.checked_sub(1).map(|length| ends[length]);
-        ends.truncate(ends.len().max(length));
-        match ends.get_mut(length) {
-            Some(end) => *end = at,
-            None => ends.push(at),
-        }
-    }
-    let mut ascent: Vec<_> =
-        std::iter::successors(ends.last().copied(), |at| before[*at]).map(|at| pairs[at]).collect();
-    ascent.reverse();
-    ascent
+    Some(kept)
 }
 
 impl<'a> Draft<'a> {
-    fn new(task: Task<'a>, fresh: bool) -> Self {
+    fn new(task: Task<'a>, laying: Laying) -> Self {
         let own = task.old.image(task.place);
         let source = own.zip(task.old.tree(task.place));
         let slots = Slots::new(task.place);
-        Self { task, fresh, slots, items: Vec::new(), slot: 0, cursor: 0, source, placed: Vec::new() }
+        Self {
+            task,
+            laying,
+            slots,
+            items: Vec::new(),
+            slot: 0,
+            cursor: 0,
+            source,
+            placed: Vec::new(),
+        }
     }
 
     /// A cell that stays where it is in the own old image.
@@ -130,7 +122,7 @@ impl<'a> Draft<'a> {
 
     /// Whether a cell taken from the source is placed, not kept.
     fn copies_place(&self) -> bool {
-        self.slot != 0 || self.fresh
+        self.slot != 0 || self.laying == Laying::Fresh
     }
 
     fn at_cursor(&self) -> Option<&'a [u8]> {
@@ -140,7 +132,7 @@ impl<'a> Draft<'a> {
 
     /// Turns to the cell, if it is one with these bytes and the page may use it.
     fn try_go(&mut self, place: usize, cell: usize, bytes: &[u8]) -> bool {
-        if place == self.task.place && !self.fresh {
+        if place == self.task.place && self.laying != Laying::Fresh {
             return false;
         }
         let found = self.task.old.image(place).zip(self.task.old.tree(place));
@@ -203,8 +195,6 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(mut self) -> Option<(Script, Slots)> {
-        let exceptions =
-            exceptions(&self.placed, first_top(self.task.origins, self.fresh))?;
         let at_end =
             self.source.as_ref().is_some_and(|(_, tree)| tree.cells.len() == self.cursor);
         if at_end {
@@ -212,36 +202,71 @@ impl<'a> Draft<'a> {
         }
         // Popping the run moves the cursor back to where the rest begins.
         self.items.push(if at_end { Item::Rest } else { Item::End });
-        let script =
-            Script { kind: self.task.tree.kind, fresh: self.fresh, items: self.items, exceptions };
+        let others = self.slots.others().iter().map(|place| self.task.old.page(*place));
+        let others: Vec<_> = others.collect::<Option<_>>()?;
+        let origins = Origins { others: &others, ..*self.task.origins };
+        let how = (self.task.tree.kind, self.laying);
+        let turns = turns(&origins, how, &self.items, (&self.task.tree.cells, &self.placed))?;
+        let (kind, laying) = how;
+        let script = Script { kind, laying, items: self.items, exceptions: turns.exceptions() };
         Some((script, self.slots))
     }
 }
 
-/// What is to be said about where cells lie; none if they lie too wildly.
-fn exceptions(placed: &[Span], mut top: usize) -> Option<Vec<Exception>> {
-    let mut downward: Vec<usize> = (0..placed.len()).collect();
-    downward.sort_by_key(|cell| std::cmp::Reverse(placed[*cell].at));
-    let mut turn_of = vec![0; placed.len()];
-    let mut given = vec![None; placed.len()];
-    for (turn, &cell) in downward.iter().enumerate() {
-        let span = placed[cell];
-        turn_of[cell] = turn;
-        given[cell] = (span.end() != top).then_some(span.at);
-        top = top.min(span.at);
-    }
-    let mut free: VecDeque<usize> = (0..placed.len()).collect();
-    let mut exceptions = Vec::new();
-    let mut gap = 0;
-    for (turn, at) in turn_of.into_iter().zip(given) {
-        let rank = free.iter().take(MOST_RANK + 1).position(|free| *free == turn)?;
-        free.remove(rank);
-        if rank == 0 && at.is_none() {
-            gap += 1;
-        } else {
-            exceptions.push(Exception { gap, rank, at });
-            gap = 0;
+/// The turns that lead to where the cells lie, as far as any do. `lie` says where all
+/// cells lie, and where those that are placed.
+fn turns(
+    origins: &Origins<'_>,
+    (kind, laying): (Kind, Laying),
+    items: &[Item],
+    (lie, placed): (&[Span], &[Span]),
+) -> Option<Turns> {
+    let cells = cells(origins, laying, items).ok()?;
+    let order = match laying {
+        Laying::Stay => replayed_order(origins, &cells, lie)?,
+        Laying::Fresh => {
+            let mut order: Vec<_> = (0..placed.len()).collect();
+            order.sort_by_key(|cell| std::cmp::Reverse(placed[*cell].at));
+            order
         }
+    };
+    let mut turns = Turns { order, given: vec![None; placed.len()] };
+    if laying == Laying::Fresh {
+        let mut top = origins.shape.usable();
+        for &cell in &turns.order {
+            turns.given[cell] = (placed[cell].end() != top).then_some(placed[cell].at);
+            top = top.min(placed[cell].at);
+        }
+        return Some(turns);
     }
-    Some(exceptions)
+    let (_, spans) = lay(origins, (kind, laying), &cells, &turns).ok()?;
+    let reached = spans.iter().zip(&cells).zip(lie);
+    let reached = reached.filter(|((_, cell), _)| !matches!(cell.content, Content::Kept(_)));
+    for (given, ((span, _), wanted)) in turns.given.iter_mut().zip(reached) {
+        *given = (span.at != wanted.at).then_some(wanted.at);
+    }
+    Some(turns)
+}
+
+/// Cells that are tried for one turn.
+const MOST_TRIED: usize = 24;
+
+/// The order in which placing the cells one by one leads to where they lie.
+fn replayed_order(origins: &Origins<'_>, cells: &[Cell], lie: &[Span]) -> Option<Vec<usize>> {
+    let mut live = Live::new(origins, cells).ok()?;
+    let placed = cells.iter().enumerate();
+    let placed = placed.filter(|(_, cell)| !matches!(cell.content, Content::Kept(_)));
+    let mut left: Vec<(usize, usize)> =
+        placed.map(|(cell, _)| cell).enumerate().collect();
+    let mut order = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let fits = |(_, cell): &(usize, usize)| live.would_begin(*cell) == Some(lie[*cell].at);
+        let fitting = left.iter().take(MOST_TRIED).position(fits);
+        // What was there before the page was defragmented lies highest.
+        let highest = || (0..left.len()).max_by_key(|turn| lie[left[*turn].1].at);
+        let (turn, cell) = left.remove(fitting.or_else(highest)?);
+        live.insert(cell).ok()?;
+        order.push(turn);
+    }
+    Some(order)
 }

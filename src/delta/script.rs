@@ -8,9 +8,6 @@ use crate::delta::streams::{Reader, Stream, Writer};
 /// Pages besides its own old image that a page may be made from.
 pub(super) const OTHERS: usize = 63;
 
-/// The furthest that a cell may lie out of turn.
-pub(super) const MOST_RANK: usize = 255;
-
 /// What a new cell is predicted to look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reference {
@@ -54,14 +51,28 @@ pub(super) enum Item {
     },
 }
 
-/// A cell that does not simply lie below the one placed before it.
+/// Where the cells of the own old image go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Laying {
+    /// They stay; others are taken out, and what comes from elsewhere is put in.
+    Stay,
+    /// They are laid down from the end of the page in the order of their keys, like all.
+    Fresh,
+}
+
+impl Laying {
+    /// All of them; the place of one here is its number in a segment.
+    pub(super) const ALL: [Self; 2] = [Self::Stay, Self::Fresh];
+}
+
+/// A cell that is not placed in the order of keys, or not where that leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exception {
     /// Placed cells since the last exception.
     pub(super) gap: usize,
-    /// How many places are left free for cells that come later.
-    pub(super) rank: usize,
-    /// Where it begins, if not right below the place above.
+    /// Its turn, counted from the last, if it is out of order.
+    pub(super) back: Option<usize>,
+    /// Where it begins, if that is elsewhere.
     pub(super) at: Option<usize>,
 }
 
@@ -70,8 +81,8 @@ pub(super) struct Exception {
 pub(super) struct Script {
     /// The kind of the page.
     pub(super) kind: Kind,
-    /// All cells are placed anew; else those of the own old image stay where they are.
-    pub(super) fresh: bool,
+    /// Where the cells of the own old image go.
+    pub(super) laying: Laying,
     /// Its cells.
     pub(super) items: Vec<Item>,
     /// Where they lie.
@@ -111,14 +122,14 @@ const HAS_OTHERS: usize = 16;
 const HAS_EXCEPTIONS: usize = 32;
 
 impl Script {
-    /// Its kind and way, 1 to 8.
+    /// Its kind and its laying, 1 to 8.
     fn code(&self) -> usize {
-        1 + self.kind as usize * 2 + usize::from(self.fresh)
+        1 + self.kind as usize * 2 + self.laying as usize
     }
 
-    fn of_code(code: usize) -> Option<(Kind, bool)> {
+    fn of_code(code: usize) -> Option<(Kind, Laying)> {
         let code = code.checked_sub(1)?;
-        Some((*Kind::ALL.get(code / 2)?, code % 2 == 1))
+        Some((*Kind::ALL.get(code / 2)?, Laying::ALL[code % 2]))
     }
 
     fn write(&self, out: &mut Writer) {
@@ -130,7 +141,8 @@ impl Script {
         }
         for exception in &self.exceptions {
             out.number(Stream::Places, exception.gap);
-            out.number(Stream::Places, exception.rank * 2 + usize::from(exception.at.is_some()));
+            let back = exception.back.map_or(0, |back| back + 1);
+            out.number(Stream::Places, back * 2 + usize::from(exception.at.is_some()));
             if let Some(at) = exception.at {
                 out.number(Stream::Places, at);
             }
@@ -204,12 +216,12 @@ fn read_exceptions(
     let mut exceptions = Vec::new();
     for _ in 0..count {
         let gap = streams.number(Stream::Places, shape.page_bytes())?;
-        let place = streams.number(Stream::Places, MOST_RANK * 2 + 1)?;
+        let place = streams.number(Stream::Places, 2 * shape.page_bytes())?;
         let at = match place % 2 {
             0 => None,
             _ => Some(streams.number(Stream::Places, shape.page_bytes())?),
         };
-        exceptions.push(Exception { gap, rank: place / 2, at });
+        exceptions.push(Exception { gap, back: (place / 2).checked_sub(1), at });
     }
     Ok(exceptions)
 }
@@ -340,13 +352,13 @@ impl<'a> Recipe<'a> {
         let script = match (flags % HAS_OTHERS, flags & HAS_EXCEPTIONS) {
             (0, 0) => None,
             (code, exceptions) => {
-                let (kind, fresh) = Script::of_code(code).ok_or(refused)?;
+                let (kind, laying) = Script::of_code(code).ok_or(refused)?;
                 let items = read_items(streams, shape, slots)?;
                 let exceptions = match exceptions {
                     0 => Vec::new(),
                     _ => read_exceptions(streams, shape)?,
                 };
-                Some(Script { kind, fresh, items, exceptions })
+                Some(Script { kind, laying, items, exceptions })
             }
         };
         let bytes = literals_of(script.as_ref());
