@@ -11,11 +11,11 @@ const SHINGLE: usize = 8;
 /// One in this many shingles is remembered; which ones, their bytes decide.
 const SAMPLED: u64 = 4;
 /// A shorter run of bytes as predicted is cheaper as literals.
-const LEAST_PREDICTED: usize = 4;
+const LEAST_PREDICTED: usize = 6;
 /// A shorter copy from a page that is a source already is cheaper as literals.
-const LEAST_COPY: usize = 12;
+const LEAST_COPY: usize = 20;
 /// The same for a page that is not yet a source.
-const LEAST_FAR_COPY: usize = 16;
+const LEAST_FAR_COPY: usize = 28;
 
 /// The old images of a segment, by what is in them.
 pub(super) struct OldImages<'a> {

@@ -12,7 +12,7 @@ use crate::delta::slots::Slots;
 use crate::delta::turns::{Turns, longest_ascent};
 
 /// Equal bytes from which on a cell counts as like another.
-const LEAST_ALIKE: usize = 12;
+const LEAST_ALIKE: usize = 20;
 
 /// What a script is made for.
 #[derive(Clone, Copy)]

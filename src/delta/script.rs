@@ -65,13 +65,22 @@ impl Laying {
     pub(super) const ALL: [Self; 2] = [Self::Stay, Self::Fresh];
 }
 
+/// Cells in a row with turns in a row that are out of order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Aside {
+    /// The turn of the first, counted from the last turn.
+    pub(super) back: usize,
+    /// How many follow the first.
+    pub(super) more: usize,
+}
+
 /// A cell that is not placed in the order of keys, or not where that leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exception {
     /// Placed cells since the last exception.
     pub(super) gap: usize,
-    /// Its turn, counted from the last, if it is out of order.
-    pub(super) back: Option<usize>,
+    /// Its turn, if it is out of order.
+    pub(super) aside: Option<Aside>,
     /// Where it begins, if that is elsewhere.
     pub(super) at: Option<usize>,
 }
@@ -141,8 +150,11 @@ impl Script {
         }
         for exception in &self.exceptions {
             out.number(Stream::Places, exception.gap);
-            let back = exception.back.map_or(0, |back| back + 1);
+            let back = exception.aside.map_or(0, |aside| aside.back + 1);
             out.number(Stream::Places, back * 2 + usize::from(exception.at.is_some()));
+            if let Some(aside) = exception.aside {
+                out.number(Stream::Places, aside.more);
+            }
             if let Some(at) = exception.at {
                 out.number(Stream::Places, at);
             }
@@ -217,11 +229,18 @@ fn read_exceptions(
     for _ in 0..count {
         let gap = streams.number(Stream::Places, shape.page_bytes())?;
         let place = streams.number(Stream::Places, 2 * shape.page_bytes())?;
+        let aside = match place / 2 {
+            0 => None,
+            back => {
+                let more = streams.number(Stream::Places, shape.page_bytes())?;
+                Some(Aside { back: back - 1, more })
+            }
+        };
         let at = match place % 2 {
             0 => None,
             _ => Some(streams.number(Stream::Places, shape.page_bytes())?),
         };
-        exceptions.push(Exception { gap, back: (place / 2).checked_sub(1), at });
+        exceptions.push(Exception { gap, aside, at });
     }
     Ok(exceptions)
 }

@@ -4,7 +4,7 @@
 //! counted from the last, because cells that came later lie after all others.
 
 use crate::delta::cells::Refused;
-use crate::delta::script::Exception;
+use crate::delta::script::{Aside, Exception};
 
 /// The turns of the cells that are placed, which are numbered in the order of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,23 +19,26 @@ impl Turns {
     /// The turns of `count` cells with these exceptions.
     pub(super) fn read(count: usize, exceptions: &[Exception]) -> Result<Self, Refused> {
         let mut given = vec![None; count];
-        let mut turn_of = vec![None; count];
+        let mut is_aside = vec![false; count];
         let mut order = vec![None; count];
         let mut cell = 0_usize;
         for exception in exceptions {
-            cell = cell.checked_add(exception.gap).filter(|cell| *cell < count)
-                .ok_or("an exception for no cell")?;
-            given[cell] = exception.at;
-            if let Some(back) = exception.back {
+            cell = cell.checked_add(exception.gap).ok_or(NO_CELL)?;
+            *given.get_mut(cell).ok_or(NO_CELL)? = exception.at;
+            if let Some(Aside { back, more }) = exception.aside {
                 let turn = (count - 1).checked_sub(back).ok_or("a turn that there is not")?;
-                if order[turn].replace(cell).is_some() {
-                    return Err("two cells in one turn");
+                for (cell, turn) in (cell..=cell.saturating_add(more)).zip(turn..) {
+                    *is_aside.get_mut(cell).ok_or(NO_CELL)? = true;
+                    let taken = order.get_mut(turn).ok_or("a turn that there is not")?;
+                    if taken.replace(cell).is_some() {
+                        return Err("two cells in one turn");
+                    }
                 }
-                turn_of[cell] = Some(turn);
+                cell += more;
             }
             cell += 1;
         }
-        let mut in_order = (0..count).filter(|cell| turn_of[*cell].is_none());
+        let mut in_order = (0..count).filter(|cell| !is_aside[*cell]);
         let order = order.into_iter().filter_map(|aside| aside.or_else(|| in_order.next()));
         Ok(Self { order: order.collect(), given })
     }
@@ -51,19 +54,30 @@ impl Turns {
         for (cell, _) in longest_ascent(&turn_of) {
             back[cell] = None;
         }
-        let mut exceptions = Vec::new();
+        self.said(&back)
+    }
+
+    /// Puts together what follows on: `back` are the turns out of order, from the last.
+    fn said(&self, back: &[Option<usize>]) -> Vec<Exception> {
+        let mut exceptions: Vec<Exception> = Vec::new();
         let mut gap = 0;
-        for (back, at) in back.into_iter().zip(&self.given) {
-            if back.is_none() && at.is_none() {
-                gap += 1;
-                continue;
+        for (&back, &at) in back.iter().zip(&self.given) {
+            let run = exceptions.last_mut().filter(|_| gap == 0 && at.is_none());
+            match (back, run.and_then(|run| run.aside.as_mut())) {
+                (Some(back), Some(run)) if back + run.more + 1 == run.back => run.more += 1,
+                (None, _) if at.is_none() => gap += 1,
+                _ => {
+                    let aside = back.map(|back| Aside { back, more: 0 });
+                    exceptions.push(Exception { gap, aside, at });
+                    gap = 0;
+                }
             }
-            exceptions.push(Exception { gap, back, at: *at });
-            gap = 0;
         }
         exceptions
     }
 }
+
+const NO_CELL: Refused = "an exception for no cell";
 
 /// The most pairs whose second numbers ascend strictly.
 pub(super) fn longest_ascent(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
