@@ -18,6 +18,9 @@ pub(super) struct Origins<'a> {
     pub(super) own: Option<&'a [u8]>,
     /// Slots 1 and up: other pages, by number.
     pub(super) others: &'a [(u32, &'a [u8])],
+    /// The slot of the page that this one was made from: its own, or that of another,
+    /// because balancing gives pages new numbers.
+    pub(super) base: usize,
 }
 
 impl<'a> Origins<'a> {
@@ -27,6 +30,11 @@ impl<'a> Origins<'a> {
             None => self.own.map(|image| (self.number, image)),
             Some(other) => self.others.get(other).copied(),
         }
+    }
+
+    /// The image that it is made from.
+    pub(super) fn base_image(&self) -> Option<&'a [u8]> {
+        self.get(self.base).map(|(_, image)| image)
     }
 
     /// The page in `slot` as a tree page.
@@ -43,14 +51,14 @@ pub(super) struct Cell {
     pub(super) len: usize,
     /// What is in it.
     pub(super) content: Content,
-    /// The cell of the own old image that it takes the place of.
+    /// The cell of the base that it takes the place of.
     pub(super) replaces: Option<usize>,
 }
 
 /// What is in a cell.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Content {
-    /// A cell of the own old image that was left in the page.
+    /// A cell of the base that was left in the page.
     Kept(usize),
     /// A cell of an old image.
     Copied { slot: usize, span: Span },
@@ -79,7 +87,7 @@ pub(super) fn cells(
     items: &[Item],
 ) -> Result<Vec<Cell>, Refused> {
     let trees = vec![None; origins.others.len() + 1];
-    let mut walk = Walk { origins, laying, trees, slot: 0, cursor: 0, cells: Vec::new() };
+    let mut walk = Walk { origins, laying, trees, slot: origins.base, cursor: 0, cells: Vec::new() };
     for item in items {
         walk.step(*item)?;
     }
@@ -119,7 +127,7 @@ impl Walk<'_> {
 
     fn run(&mut self, cells: usize) -> Result<(), Refused> {
         let (slot, from) = (self.slot, self.cursor);
-        let stays = slot == 0 && self.laying == Laying::Stay;
+        let stays = slot == self.origins.base && self.laying == Laying::Stay;
         let end = from.checked_add(cells).ok_or("a cell that its source lacks")?;
         let spans = self.source()?.cells.get(from..end).ok_or("a cell that its source lacks")?;
         let content = |index, span| match stays {
@@ -149,7 +157,7 @@ impl Walk<'_> {
         };
         let mut replaces = None;
         if reference == Reference::Replaced {
-            replaces = (self.slot == 0).then_some(self.cursor);
+            replaces = (self.slot == self.origins.base).then_some(self.cursor);
             self.skip(1)?;
         }
         self.cells.push(Cell { len, content, replaces });

@@ -99,7 +99,7 @@ impl<'a> Segment<'a> {
         }
         let others: Vec<_> = images.iter().map(|(number, image)| (*number, &image[..])).collect();
         let own = own.as_deref();
-        let origins = Origins { shape: self.shape, number, own, others: &others };
+        let origins = Origins { shape: self.shape, number, own, others: &others, base: recipe.base };
         make(&origins, &recipe).map_err(|what| DeltaError::Page { number, what }.into())
     }
 

@@ -6,7 +6,7 @@ use crate::delta::cells::Origins;
 use crate::delta::layout::{Prediction, predict};
 use crate::delta::matcher::{OldImages, ops};
 use crate::delta::patch::gather;
-use crate::delta::planner::{Task, script};
+use crate::delta::planner::{Task, script, sibling};
 use crate::delta::script::{Laying, Recipe, Script};
 use crate::delta::shape::PageShape;
 use crate::delta::slots::Slots;
@@ -66,6 +66,7 @@ fn check(pages: &[PageChange<'_>], shape: PageShape) -> Result<(), DeltaError> {
 struct Candidate {
     script: Option<Script>,
     slots: Slots,
+    base: usize,
     prediction: Prediction,
     cost: usize,
 }
@@ -77,37 +78,41 @@ fn encode_page(
     shape: PageShape,
     out: &mut Writer,
 ) {
-    let origins = Origins { shape, number: page.number, own: page.old, others: &[] };
+    let origins = Origins { shape, number: page.number, own: page.old, others: &[], base: 0 };
     let mut best = Candidate::plain(&origins, place, page.new);
     if let Some(tree) = Tree::read(page.new, page.number, shape.usable()) {
-        let task = Task { origins: &origins, place, image: page.new, tree: &tree, old };
-        for laying in Laying::ALL {
-            let candidate = Candidate::of_cells(task, laying);
-            best = candidate.filter(|other| other.cost < best.cost).unwrap_or(best);
+        let task =
+            Task { origins: &origins, place, base: place, image: page.new, tree: &tree, old };
+        for base in [place].into_iter().chain(sibling(task)) {
+            for laying in Laying::ALL {
+                let candidate = Candidate::of_cells(Task { base, ..task }, laying);
+                best = candidate.filter(|other| other.cost < best.cost).unwrap_or(best);
+            }
         }
     }
     let order = best.prediction.order();
     let target = gather(&order, page.new);
     let predicted = gather(&order, &best.prediction.image);
     let ops = ops(&target, &predicted, old, &mut best.slots);
-    Recipe { others: best.slots.into_others(), script: best.script, ops }.write(place, out);
+    let (others, base, script) = (best.slots.into_others(), best.base, best.script);
+    Recipe { others, base, script, ops }.write(place, out);
 }
 
 impl Candidate {
     fn plain(origins: &Origins<'_>, place: usize, new: &[u8]) -> Self {
         let prediction = Prediction::plain(origins);
         let cost = differing(&prediction.image, new);
-        Self { script: None, slots: Slots::new(place), prediction, cost }
+        Self { script: None, slots: Slots::new(place), base: 0, prediction, cost }
     }
 
     fn of_cells(task: Task<'_>, laying: Laying) -> Option<Self> {
-        let (script, slots) = script(task, laying)?;
+        let (script, slots, base) = script(task, laying)?;
         let others = slots.others().iter().map(|place| task.old.page(*place));
         let others: Vec<_> = others.collect::<Option<_>>()?;
-        let prediction = predict(&Origins { others: &others, ..*task.origins }, &script).ok()?;
+        let prediction = predict(&Origins { others: &others, base, ..*task.origins }, &script).ok()?;
         let said = script.items.len() + 3 * script.exceptions.len() + 2 * others.len();
         let cost = said + differing(&prediction.image, task.image);
-        Some(Self { script: Some(script), slots, prediction, cost })
+        Some(Self { script: Some(script), slots, base, prediction, cost })
     }
 }
 

@@ -16,10 +16,11 @@ pub(super) struct Prediction {
 }
 
 impl Prediction {
-    /// A page that looks as before, or is empty.
+    /// A page that looks like its base, or is empty.
     pub(super) fn plain(origins: &Origins<'_>) -> Self {
         let empty = || vec![0; origins.shape.page_bytes()];
-        Self { image: origins.own.map_or_else(empty, <[u8]>::to_vec), new_cells: Vec::new() }
+        let image = origins.base_image().map_or_else(empty, <[u8]>::to_vec);
+        Self { image, new_cells: Vec::new() }
     }
 
     /// The order in which a patch goes over the page: the new cells, then the rest.

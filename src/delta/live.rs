@@ -23,8 +23,8 @@ const CONFUSED: Refused = "cells that do not fit into the page as it was";
 impl<'a> Live<'a> {
     /// Takes out the old cells that are neither kept nor replaced.
     pub(super) fn new(origins: &Origins<'_>, cells: &'a [Cell]) -> Result<Self, Refused> {
-        let (number, image) = origins.get(0).ok_or("cells of a page that has none")?;
-        let own = origins.tree(0).ok_or("cells of a page that has none")?;
+        let (number, image) = origins.get(origins.base).ok_or("cells of a page that has none")?;
+        let own = origins.tree(origins.base).ok_or("cells of a page that has none")?;
         let (key_of, old_key_of) = keys(cells, own.cells.len())?;
         let page = Replay::new(image.to_vec(), number, &own, origins.shape.usable());
         let present = old_key_of.clone();

@@ -11,6 +11,8 @@ use crate::delta::script::{Item, Laying, Reference, Script};
 use crate::delta::slots::Slots;
 use crate::delta::turns::{Turns, longest_ascent};
 
+/// One cell in this many that were in another page make that a base.
+const LEAST_SHARE: usize = 4;
 /// Equal bytes from which on a cell counts as like another.
 const LEAST_ALIKE: usize = 20;
 
@@ -21,6 +23,8 @@ pub(super) struct Task<'a> {
     pub(super) origins: &'a Origins<'a>,
     /// Its place in the segment.
     pub(super) place: usize,
+    /// The place of the page that it may have been made from.
+    pub(super) base: usize,
     /// Its new image.
     pub(super) image: &'a [u8],
     /// The cells of that.
@@ -33,6 +37,7 @@ struct Draft<'a> {
     task: Task<'a>,
     laying: Laying,
     slots: Slots,
+    base: usize,
     items: Vec<Item>,
     slot: usize,
     cursor: usize,
@@ -42,8 +47,8 @@ struct Draft<'a> {
 
 /// A script for the page, with the sources that it needs. None if the cells cannot
 /// be said to lie that way.
-pub(super) fn script(task: Task<'_>, laying: Laying) -> Option<(Script, Slots)> {
-    let own = task.old.tree(task.place).filter(|own| own.kind == task.tree.kind);
+pub(super) fn script(task: Task<'_>, laying: Laying) -> Option<(Script, Slots, usize)> {
+    let own = task.old.tree(task.base).filter(|own| own.kind == task.tree.kind);
     let kept = match (&own, laying) {
         (_, Laying::Fresh) => vec![None; task.tree.cells.len()],
         (Some(own), Laying::Stay) => kept(task, own)?,
@@ -59,10 +64,23 @@ pub(super) fn script(task: Task<'_>, laying: Laying) -> Option<(Script, Slots)> 
     draft.finish()
 }
 
+/// The page, not its own, that most cells of the page were in, if that is many.
+pub(super) fn sibling(task: Task<'_>) -> Option<usize> {
+    let mut cells = HashMap::new();
+    for span in &task.tree.cells {
+        let found = task.old.cell_like(span.of(task.image));
+        if let Some((place, _)) = found.filter(|(place, _)| *place != task.place) {
+            *cells.entry(place).or_insert(0_usize) += 1;
+        }
+    }
+    let (place, count) = cells.into_iter().max_by_key(|(place, count)| (*count, *place))?;
+    (count * LEAST_SHARE >= task.tree.cells.len()).then_some(place)
+}
+
 /// For each cell of the new page the number of the cell of the old one that it is:
 /// it has the same bytes, or the same place.
 fn kept(task: Task<'_>, own: &Tree) -> Option<Vec<Option<usize>>> {
-    let old = task.old.image(task.place)?;
+    let old = task.old.image(task.base)?;
     let old_cells = || own.cells.iter().enumerate();
     let by_bytes: HashMap<_, _> = old_cells().map(|(cell, span)| (span.of(old), cell)).collect();
     let by_place: HashMap<_, _> = old_cells().map(|(cell, span)| (*span, cell)).collect();
@@ -79,15 +97,15 @@ fn kept(task: Task<'_>, own: &Tree) -> Option<Vec<Option<usize>>> {
 
 impl<'a> Draft<'a> {
     fn new(task: Task<'a>, laying: Laying) -> Self {
-        let own = task.old.image(task.place);
-        let source = own.zip(task.old.tree(task.place));
-        let slots = Slots::new(task.place);
+        let source = task.old.image(task.base).zip(task.old.tree(task.base));
+        let (slots, base) = Slots::with_base(task.place, task.base);
         Self {
             task,
             laying,
             slots,
+            base,
             items: Vec::new(),
-            slot: 0,
+            slot: base,
             cursor: 0,
             source,
             placed: Vec::new(),
@@ -96,8 +114,8 @@ impl<'a> Draft<'a> {
 
     /// A cell that stays where it is in the own old image.
     fn keep(&mut self, cell: usize) {
-        if self.slot != 0 || cell < self.cursor {
-            self.go(self.task.place, 0, cell);
+        if self.slot != self.base || cell < self.cursor {
+            self.go(self.task.base, self.base, cell);
         } else if cell > self.cursor {
             self.items.push(Item::Skip(cell - self.cursor));
             self.cursor = cell;
@@ -122,7 +140,7 @@ impl<'a> Draft<'a> {
 
     /// Whether a cell taken from the source is placed, not kept.
     fn copies_place(&self) -> bool {
-        self.slot != 0 || self.laying == Laying::Fresh
+        self.slot != self.base || self.laying == Laying::Fresh
     }
 
     fn at_cursor(&self) -> Option<&'a [u8]> {
@@ -132,7 +150,7 @@ impl<'a> Draft<'a> {
 
     /// Turns to the cell, if it is one with these bytes and the page may use it.
     fn try_go(&mut self, place: usize, cell: usize, bytes: &[u8]) -> bool {
-        if place == self.task.place && self.laying != Laying::Fresh {
+        if place == self.task.base && self.laying != Laying::Fresh {
             return false;
         }
         let found = self.task.old.image(place).zip(self.task.old.tree(place));
@@ -194,7 +212,7 @@ impl<'a> Draft<'a> {
         Some(cells.get(index.checked_sub(1)?)?.of(self.task.image))
     }
 
-    fn finish(mut self) -> Option<(Script, Slots)> {
+    fn finish(mut self) -> Option<(Script, Slots, usize)> {
         let at_end =
             self.source.as_ref().is_some_and(|(_, tree)| tree.cells.len() == self.cursor);
         if at_end {
@@ -204,12 +222,12 @@ impl<'a> Draft<'a> {
         self.items.push(if at_end { Item::Rest } else { Item::End });
         let others = self.slots.others().iter().map(|place| self.task.old.page(*place));
         let others: Vec<_> = others.collect::<Option<_>>()?;
-        let origins = Origins { others: &others, ..*self.task.origins };
+        let origins = Origins { others: &others, base: self.base, ..*self.task.origins };
         let how = (self.task.tree.kind, self.laying);
         let turns = turns(&origins, how, &self.items, (&self.task.tree.cells, &self.placed))?;
         let (kind, laying) = how;
         let script = Script { kind, laying, items: self.items, exceptions: turns.exceptions() };
-        Some((script, self.slots))
+        Some((script, self.slots, self.base))
     }
 }
 

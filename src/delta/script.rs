@@ -121,6 +121,8 @@ pub(super) enum Op<'a> {
 pub(super) struct Recipe<'a> {
     /// Slots 1 and up: places in the segment of other pages whose old images it needs.
     pub(super) others: Vec<usize>,
+    /// The slot of the page that it is made from: 0 or 1.
+    pub(super) base: usize,
     /// Its cells, if it is predicted as a tree page.
     pub(super) script: Option<Script>,
     /// The patch: fills the page exactly.
@@ -129,6 +131,7 @@ pub(super) struct Recipe<'a> {
 
 const HAS_OTHERS: usize = 16;
 const HAS_EXCEPTIONS: usize = 32;
+const OTHER_BASE: usize = 64;
 
 impl Script {
     /// Its kind and its laying, 1 to 8.
@@ -335,7 +338,8 @@ impl<'a> Recipe<'a> {
         let exceptions = self.script.as_ref().is_some_and(|script| !script.exceptions.is_empty());
         let flags = self.script.as_ref().map_or(0, Script::code)
             + if self.others.is_empty() { 0 } else { HAS_OTHERS }
-            + if exceptions { HAS_EXCEPTIONS } else { 0 };
+            + if exceptions { HAS_EXCEPTIONS } else { 0 }
+            + self.base * OTHER_BASE;
         out.number(Stream::Flags, flags);
         self.write_others(place, out);
         if let Some(script) = &self.script {
@@ -362,12 +366,16 @@ impl<'a> Recipe<'a> {
         shape: PageShape,
     ) -> Result<Self, DeltaError> {
         let refused = DeltaError::Stream { stream: Stream::Flags };
-        let flags = streams.number(Stream::Flags, 2 * HAS_EXCEPTIONS - 1)?;
+        let flags = streams.number(Stream::Flags, 2 * OTHER_BASE - 1)?;
         let others = match flags & HAS_OTHERS {
             0 => Vec::new(),
             _ => read_others(streams, place, pages)?,
         };
         let slots = others.len() + 1;
+        let base = flags / OTHER_BASE;
+        if base >= slots {
+            return Err(refused);
+        }
         let script = match (flags % HAS_OTHERS, flags & HAS_EXCEPTIONS) {
             (0, 0) => None,
             (code, exceptions) => {
@@ -382,7 +390,7 @@ impl<'a> Recipe<'a> {
         };
         let bytes = literals_of(script.as_ref());
         let ops = read_ops(streams, bytes, slots, shape.page_bytes())?;
-        Ok(Self { others, script, ops })
+        Ok(Self { others, base, script, ops })
     }
 }
 

@@ -15,6 +15,13 @@ impl Slots {
         Self { own, others: Vec::new() }
     }
 
+    /// The slot of the page at `base`, which is taken first.
+    pub(super) fn with_base(own: usize, base: usize) -> (Self, usize) {
+        let mut slots = Self::new(own);
+        let base = slots.take(base).unwrap_or(0);
+        (slots, base)
+    }
+
     /// The slot of the page at `place`, if it has one.
     pub(super) fn find(&self, place: usize) -> Option<usize> {
         if place == self.own {
