@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use larder::delta::decode::decode_segment;
 use larder::delta::encode::{PageChange, encode_segment};
 use larder::delta::error::DeltaError;
+use larder::delta::grouping::segments;
 use larder::delta::shape::PageShape;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -58,7 +59,11 @@ impl std::fmt::Display for Night {
         write!(
             out,
             "{:>6} {:>4} {:>8} {fast:>8} {usual:>8} {slow:>8} {slowest:>8} {:>8} {:>6.3} {encode:>7} {compress:>6} {decode:>6}",
-            self.changed, self.segments, self.plain, self.bound, ratio(usual, self.bound),
+            self.changed,
+            self.segments,
+            self.plain,
+            self.bound,
+            ratio(usual, self.bound),
         )
     }
 }
@@ -71,9 +76,12 @@ impl Night {
         let shape = PageShape::new(u32::try_from(page_bytes)?, new[20])?;
         let pages = changes(old, new, page_bytes)?;
         let mut night = Self { changed: pages.len(), bound: bound(&pages)?, ..Self::default() };
-        let segments = pages.len().div_ceil(shape.segment_pages()).max(1);
-        for pages in pages.chunks(pages.len().div_ceil(segments).max(1)) {
-            night.add_segment(pages, shape)?;
+        let start = Instant::now();
+        let segments = segments(&pages, shape);
+        night.encode = start.elapsed();
+        for places in segments {
+            let pages: Vec<_> = places.into_iter().map(|place| pages[place]).collect();
+            night.add_segment(&pages, shape)?;
         }
         Ok(night)
     }

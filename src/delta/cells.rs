@@ -87,7 +87,8 @@ pub(super) fn cells(
     items: &[Item],
 ) -> Result<Vec<Cell>, Refused> {
     let trees = vec![None; origins.others.len() + 1];
-    let mut walk = Walk { origins, laying, trees, slot: origins.base, cursor: 0, cells: Vec::new() };
+    let mut walk =
+        Walk { origins, laying, trees, slot: origins.base, cursor: 0, cells: Vec::new() };
     for item in items {
         walk.step(*item)?;
     }

@@ -1,7 +1,7 @@
 //! From a segment to page images.
 
-use crate::delta::error::DeltaError;
 use crate::delta::cells::Origins;
+use crate::delta::error::DeltaError;
 use crate::delta::layout::{Prediction, predict};
 use crate::delta::patch::{apply, gather, scatter};
 use crate::delta::script::Recipe;
@@ -99,7 +99,8 @@ impl<'a> Segment<'a> {
         }
         let others: Vec<_> = images.iter().map(|(number, image)| (*number, &image[..])).collect();
         let own = own.as_deref();
-        let origins = Origins { shape: self.shape, number, own, others: &others, base: recipe.base };
+        let origins =
+            Origins { shape: self.shape, number, own, others: &others, base: recipe.base };
         make(&origins, &recipe).map_err(|what| DeltaError::Page { number, what }.into())
     }
 

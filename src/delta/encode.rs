@@ -1,8 +1,8 @@
 //! From page images to a segment.
 
 use crate::delta::btree::Tree;
-use crate::delta::error::DeltaError;
 use crate::delta::cells::Origins;
+use crate::delta::error::DeltaError;
 use crate::delta::layout::{Prediction, predict};
 use crate::delta::matcher::{OldImages, ops};
 use crate::delta::patch::gather;
@@ -109,7 +109,8 @@ impl Candidate {
         let (script, slots, base) = script(task, laying)?;
         let others = slots.others().iter().map(|place| task.old.page(*place));
         let others: Vec<_> = others.collect::<Option<_>>()?;
-        let prediction = predict(&Origins { others: &others, base, ..*task.origins }, &script).ok()?;
+        let prediction =
+            predict(&Origins { others: &others, base, ..*task.origins }, &script).ok()?;
         let said = script.items.len() + 3 * script.exceptions.len() + 2 * others.len();
         let cost = said + differing(&prediction.image, task.image);
         Some(Self { script: Some(script), slots, base, prediction, cost })

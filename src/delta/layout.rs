@@ -48,9 +48,10 @@ pub(super) fn predict(origins: &Origins<'_>, script: &Script) -> Result<Predicti
         return Err("a cell beyond the page");
     }
     paint(origins, &cells, &spans, &mut image)?;
-    let new = cells.iter().zip(&spans).filter(|(cell, _)| {
-        !matches!(cell.content, Content::Kept(_) | Content::Copied { .. })
-    });
+    let new = cells
+        .iter()
+        .zip(&spans)
+        .filter(|(cell, _)| !matches!(cell.content, Content::Kept(_) | Content::Copied { .. }));
     let new_cells: Vec<_> = new.map(|(_, span)| *span).collect();
     disjoint(&new_cells)?;
     Ok(Prediction { image, new_cells })

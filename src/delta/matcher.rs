@@ -9,7 +9,7 @@ use crate::delta::slots::Slots;
 /// Bytes that are looked up at a time.
 const SHINGLE: usize = 8;
 /// One in this many shingles is remembered; which ones, their bytes decide.
-const SAMPLED: u64 = 4;
+const SAMPLED: u64 = 8;
 /// A shorter run of bytes as predicted is cheaper as literals.
 const LEAST_PREDICTED: usize = 6;
 /// A shorter copy from a page that is a source already is cheaper as literals.
@@ -38,7 +38,7 @@ fn shingle(bytes: &[u8], at: usize) -> Option<u64> {
     Some(mix(u64::from_le_bytes(*bytes)))
 }
 
-fn hash(bytes: &[u8]) -> u64 {
+pub(super) fn hash(bytes: &[u8]) -> u64 {
     let mut hash = bytes.len() as u64;
     for piece in bytes.chunks(8) {
         let mut word = [0; 8];
@@ -74,7 +74,7 @@ impl<'a> OldImages<'a> {
     pub(super) fn new(pages: &'a [PageChange<'a>], shape: PageShape) -> Self {
         let bytes = pages.len() * shape.page_bytes();
         let table = |one_in: usize| (bytes / one_in).clamp(1 << 10, 1 << 24).next_power_of_two();
-        let shingles = vec![0; table(8)];
+        let shingles = vec![0; table(16)];
         let cells = vec![(0, 0); table(64)];
         let mut old = Self { shape, pages, shingles, cells };
         for (place, page) in pages.iter().enumerate() {
@@ -135,14 +135,19 @@ impl<'a> OldImages<'a> {
     fn copy_for(&self, target: &[u8], from: usize, at: usize) -> Option<Found> {
         let hash = shingle(target, at).filter(|hash| hash % SAMPLED == 0)?;
         let position = self.shingles[bucket(hash, self.shingles.len())].checked_sub(1)? as usize;
-        let (place, offset) = (position / self.shape.page_bytes(), position % self.shape.page_bytes());
+        let (place, offset) =
+            (position / self.shape.page_bytes(), position % self.shape.page_bytes());
         let image = self.image(place)?;
         let ahead = common(&target[at..], &image[offset..]);
         if ahead < SHINGLE {
             return None;
         }
         let back = common_back(&target[from..at], &image[..offset]);
-        Some(Found { place, begin: at - back, source: Span { at: offset - back, len: ahead + back } })
+        Some(Found {
+            place,
+            begin: at - back,
+            source: Span { at: offset - back, len: ahead + back },
+        })
     }
 }
 

@@ -18,6 +18,7 @@
 pub mod decode;
 pub mod encode;
 pub mod error;
+pub mod grouping;
 pub mod shape;
 
 mod btree;

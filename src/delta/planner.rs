@@ -213,8 +213,7 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(mut self) -> Option<(Script, Slots, usize)> {
-        let at_end =
-            self.source.as_ref().is_some_and(|(_, tree)| tree.cells.len() == self.cursor);
+        let at_end = self.source.as_ref().is_some_and(|(_, tree)| tree.cells.len() == self.cursor);
         if at_end {
             self.items.pop_if(|item| matches!(item, Item::Run(_)));
         }
@@ -274,8 +273,7 @@ fn replayed_order(origins: &Origins<'_>, cells: &[Cell], lie: &[Span]) -> Option
     let mut live = Live::new(origins, cells).ok()?;
     let placed = cells.iter().enumerate();
     let placed = placed.filter(|(_, cell)| !matches!(cell.content, Content::Kept(_)));
-    let mut left: Vec<(usize, usize)> =
-        placed.map(|(cell, _)| cell).enumerate().collect();
+    let mut left: Vec<(usize, usize)> = placed.map(|(cell, _)| cell).enumerate().collect();
     let mut order = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let fits = |(_, cell): &(usize, usize)| live.would_begin(*cell) == Some(lie[*cell].at);

@@ -187,8 +187,8 @@ impl Replay {
                 return None;
             }
             if let Some(left) = u16_at(&self.image, block + 2)?.checked_sub(len) {
-                let too_many = left < LEAST_BLOCK
-                    && *self.image.get(self.header + 7)? > MOST_FRAGMENTS;
+                let too_many =
+                    left < LEAST_BLOCK && *self.image.get(self.header + 7)? > MOST_FRAGMENTS;
                 return (!too_many && block + left + len <= self.usable)
                     .then_some((before, block, left));
             }

@@ -182,11 +182,7 @@ fn write_item(out: &mut Writer, item: Item) {
     }
 }
 
-fn read_item(
-    streams: &mut Reader<'_>,
-    shape: PageShape,
-    slots: usize,
-) -> Result<Item, DeltaError> {
+fn read_item(streams: &mut Reader<'_>, shape: PageShape, slots: usize) -> Result<Item, DeltaError> {
     let refused = DeltaError::Stream { stream: Stream::Cells };
     let value = streams.number(Stream::Cells, 4 * shape.page_bytes())?;
     match (value % 4, value / 4) {

@@ -3,7 +3,7 @@
 use crate::delta::error::DeltaError;
 
 /// Bytes of page images that one segment may hold.
-pub const SEGMENT_PAGE_BYTES: usize = 16 * 1024 * 1024;
+pub const SEGMENT_PAGE_BYTES: usize = 24 * 1024 * 1024;
 
 /// The least part of a page that `SQLite` lets an extension leave for itself.
 const LEAST_USABLE_BYTES: usize = 480;
