@@ -100,7 +100,7 @@ impl Night {
             }
         }
         let start = Instant::now();
-        let made = decode_segment(&plain, shape, |number, image| {
+        let made = decode_segment(&plain, u32::try_from(shape.page_bytes())?, |number, image| {
             let page = pages.binary_search_by_key(&number, |page| page.number);
             let old = page.ok().and_then(|page| pages[page].old);
             old.inspect(|old| image.copy_from_slice(old));

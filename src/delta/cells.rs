@@ -131,9 +131,8 @@ impl Walk<'_> {
         let stays = slot == self.origins.base && self.laying == Laying::Stay;
         let end = from.checked_add(cells).ok_or("a cell that its source lacks")?;
         let spans = self.source()?.cells.get(from..end).ok_or("a cell that its source lacks")?;
-        let content = |index, span| match stays {
-            true => Content::Kept(index),
-            false => Content::Copied { slot, span },
+        let content = |index, span| {
+            if stays { Content::Kept(index) } else { Content::Copied { slot, span } }
         };
         let cell = |(index, &span): (usize, &Span)| Cell {
             len: span.len,
@@ -167,9 +166,9 @@ impl Walk<'_> {
 
     fn bounded(&self) -> Result<(), Refused> {
         // Two bytes of each cell's place must fit.
-        match self.cells.len() <= self.origins.shape.page_bytes() / 2 {
-            true => Ok(()),
-            false => Err("more cells than a page holds"),
+        if self.cells.len() > self.origins.shape.page_bytes() / 2 {
+            return Err("more cells than a page holds");
         }
+        Ok(())
     }
 }

@@ -6,30 +6,32 @@ use crate::delta::layout::{Prediction, predict};
 use crate::delta::patch::{apply, gather, scatter};
 use crate::delta::script::Recipe;
 use crate::delta::shape::PageShape;
-use crate::delta::streams::{Reader, Stream};
+use crate::delta::streams::{Mark, Reader, Stream};
 use crate::delta::varint;
 
 /// A segment whose form has been checked: its pages can be made one by one.
 #[derive(Debug)]
 pub struct Segment<'a> {
     shape: PageShape,
-    pages: Vec<Entry<'a>>,
+    streams: Reader<'a>,
+    pages: Vec<Entry>,
 }
 
 #[derive(Debug)]
-struct Entry<'a> {
+struct Entry {
     number: u32,
-    streams: Reader<'a>,
+    /// Where its recipe begins.
+    recipe: Mark,
 }
 
 /// Makes all new images of a segment, by number; `old` fills the old image of a page
 /// in, or says that the version below has none.
 pub fn decode_segment<E: From<DeltaError>>(
     bytes: &[u8],
-    shape: PageShape,
+    page_bytes: u32,
     mut old: impl FnMut(u32, &mut [u8]) -> Result<bool, E>,
 ) -> Result<Vec<(u32, Vec<u8>)>, E> {
-    let segment = Segment::parse(bytes, shape)?;
+    let segment = Segment::parse(bytes, page_bytes)?;
     let mut pages = Vec::with_capacity(segment.pages.len());
     for (place, entry) in segment.pages.iter().enumerate() {
         pages.push((entry.number, segment.page(place, &mut old)?));
@@ -40,16 +42,17 @@ pub fn decode_segment<E: From<DeltaError>>(
 impl<'a> Segment<'a> {
     /// Reads the operations of all pages, without needing an old image. Memory: a
     /// small entry a page.
-    pub fn parse(bytes: &'a [u8], shape: PageShape) -> Result<Self, DeltaError> {
+    pub fn parse(bytes: &'a [u8], page_bytes: u32) -> Result<Self, DeltaError> {
         let frame = DeltaError::Frame { what: "it has no beginning" };
         let (&reserved_bytes, mut rest) = bytes.split_first().ok_or(frame.clone())?;
-        let shape = PageShape::new(shape.page_bytes_u32(), reserved_bytes)?;
+        let shape = PageShape::new(page_bytes, reserved_bytes)?;
         let count = varint::take(&mut rest).ok_or(frame)? as usize;
         if count > shape.segment_pages() {
             let (pages, limit) = (count as u64, shape.segment_pages());
             return Err(DeltaError::TooManyPages { pages, limit });
         }
-        let mut streams = Reader::new(rest)?;
+        let beginning = Reader::new(rest)?;
+        let mut streams = beginning.clone();
         let mut pages = Vec::new();
         let mut before = 0_u32;
         for place in 0..count {
@@ -58,11 +61,11 @@ impl<'a> Segment<'a> {
             let number = number.and_then(|ahead| before.checked_add(ahead));
             let number = number.ok_or(DeltaError::Stream { stream: Stream::Numbers })?;
             before = number;
-            pages.push(Entry { number, streams: streams.clone() });
+            pages.push(Entry { number, recipe: streams.mark() });
             Recipe::read(&mut streams, (place, count), shape)?;
         }
         streams.finish()?;
-        Ok(Self { shape, pages })
+        Ok(Self { shape, streams: beginning, pages })
     }
 
     /// The numbers of its pages, ascending.
@@ -107,7 +110,7 @@ impl<'a> Segment<'a> {
     fn recipe(&self, place: usize) -> Result<Recipe<'a>, DeltaError> {
         let pages = self.pages.len();
         let refused = DeltaError::Frame { what: "it has fewer pages than that" };
-        let mut streams = self.pages.get(place).ok_or(refused)?.streams.clone();
+        let mut streams = self.streams.at(&self.pages.get(place).ok_or(refused)?.recipe);
         Recipe::read(&mut streams, (place, pages), self.shape)
     }
 }

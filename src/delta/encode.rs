@@ -3,6 +3,7 @@
 use crate::delta::btree::Tree;
 use crate::delta::cells::Origins;
 use crate::delta::error::DeltaError;
+use crate::delta::grouping::segments;
 use crate::delta::layout::{Prediction, predict};
 use crate::delta::matcher::{OldImages, ops};
 use crate::delta::patch::gather;
@@ -22,6 +23,30 @@ pub struct PageChange<'a> {
     pub old: Option<&'a [u8]>,
     /// Its image now.
     pub new: &'a [u8],
+}
+
+/// Writes `pages`, whose numbers ascend strictly, as few segments, none longer than
+/// `most_bytes`, and hands them to `emit` one by one.
+pub fn encode_segments<E: From<DeltaError>>(
+    pages: &[PageChange<'_>],
+    shape: PageShape,
+    most_bytes: usize,
+    mut emit: impl FnMut(Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut left = segments(pages, shape);
+    left.reverse();
+    while let Some(mut places) = left.pop() {
+        let chosen: Vec<_> = places.iter().map(|place| pages[*place]).collect();
+        let bytes = encode_segment(&chosen, shape)?;
+        // One page always fits, or nothing does.
+        if bytes.len() <= most_bytes || places.len() == 1 {
+            emit(bytes)?;
+            continue;
+        }
+        left.push(places.split_off(places.len() / 2));
+        left.push(places);
+    }
+    Ok(())
 }
 
 /// Writes the segment for `pages`, whose numbers ascend strictly.

@@ -61,11 +61,7 @@ struct Cells {
     table: Vec<(u32, u32)>,
 }
 
-fn sampled<'a>(
-    image: &'a [u8],
-    number: u32,
-    shape: PageShape,
-) -> impl Iterator<Item = u64> + use<'a> {
+fn sampled(image: &[u8], number: u32, shape: PageShape) -> impl Iterator<Item = u64> {
     let tree = Tree::read(image, number, shape.usable());
     let cells = tree.map(|tree| tree.cells).unwrap_or_default().into_iter();
     cells.map(|span| hash(span.of(image))).filter(|hash| hash.is_multiple_of(SAMPLED))

@@ -153,8 +153,8 @@ fn copy(origins: &Origins<'_>, slot: usize, from: Span, image: &mut [u8], to: Sp
 fn disjoint(cells: &[Span]) -> Result<(), Refused> {
     let mut sorted = cells.to_vec();
     sorted.sort_unstable_by_key(|span| span.at);
-    match sorted.windows(2).all(|pair| pair[0].end() <= pair[1].at) {
-        true => Ok(()),
-        false => Err("new cells overlap"),
+    if sorted.windows(2).any(|pair| pair[0].end() > pair[1].at) {
+        return Err("new cells overlap");
     }
+    Ok(())
 }

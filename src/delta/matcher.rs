@@ -163,23 +163,23 @@ struct Found {
 struct Ops<'t> {
     target: &'t [u8],
     literal_from: usize,
-    ops: Vec<Op<'t>>,
+    made: Vec<Op<'t>>,
 }
 
 impl<'t> Ops<'t> {
     fn push(&mut self, at: usize, op: Op<'t>, len: usize) {
         if self.literal_from < at {
-            self.ops.push(Op::Literal(&self.target[self.literal_from..at]));
+            self.made.push(Op::Literal(&self.target[self.literal_from..at]));
         }
-        self.ops.push(op);
+        self.made.push(op);
         self.literal_from = at + len;
     }
 
     fn finish(mut self) -> Vec<Op<'t>> {
         if self.literal_from < self.target.len() {
-            self.ops.push(Op::Literal(&self.target[self.literal_from..]));
+            self.made.push(Op::Literal(&self.target[self.literal_from..]));
         }
-        self.ops
+        self.made
     }
 }
 
@@ -190,7 +190,7 @@ pub(super) fn ops<'t>(
     old: &OldImages<'_>,
     slots: &mut Slots,
 ) -> Vec<Op<'t>> {
-    let mut made = Ops { target, literal_from: 0, ops: Vec::new() };
+    let mut made = Ops { target, literal_from: 0, made: Vec::new() };
     let mut at = 0;
     while at < target.len() {
         let run = common(&target[at..], &predicted[at..]);

@@ -34,3 +34,4 @@ mod slots;
 mod streams;
 mod turns;
 mod varint;
+mod wire;

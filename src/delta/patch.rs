@@ -39,8 +39,8 @@ pub(super) fn apply(
         };
         made.extend_from_slice(bytes.ok_or("a copy from beyond a page")?);
     }
-    match made.len() == predicted.len() {
-        true => Ok(made),
-        false => Err("operations that do not fill the page"),
+    if made.len() != predicted.len() {
+        return Err("operations that do not fill the page");
     }
+    Ok(made)
 }

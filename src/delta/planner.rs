@@ -55,10 +55,14 @@ pub(super) fn script(task: Task<'_>, laying: Laying) -> Option<(Script, Slots, u
         (None, Laying::Stay) => return None,
     };
     let mut draft = Draft::new(task, laying);
-    for (index, &span) in task.tree.cells.iter().enumerate() {
-        match kept[index] {
+    let mut next_kept = kept.clone();
+    for index in (1..kept.len()).rev() {
+        next_kept[index - 1] = kept[index - 1].or(next_kept[index]);
+    }
+    for (index, cell) in kept.into_iter().enumerate() {
+        match cell {
             Some(cell) => draft.keep(cell),
-            None => draft.add(span, kept[index..].iter().flatten().next().copied()),
+            None => draft.add(index, next_kept[index]),
         }
     }
     draft.finish()
@@ -123,8 +127,9 @@ impl<'a> Draft<'a> {
         self.run();
     }
 
-    /// A cell that is placed; `next_kept` is the next cell that is not.
-    fn add(&mut self, span: Span, next_kept: Option<usize>) {
+    /// Cell `index`, which is placed; `next_kept` is the next cell of the base that is not.
+    fn add(&mut self, index: usize, next_kept: Option<usize>) {
+        let span = self.task.tree.cells[index];
         self.placed.push(span);
         let bytes = span.of(self.task.image);
         if self.copies_place() && self.at_cursor() == Some(bytes) {
@@ -135,7 +140,7 @@ impl<'a> Draft<'a> {
         {
             return self.run();
         }
-        self.new_cell(bytes, next_kept);
+        self.new_cell(index, next_kept);
     }
 
     /// Whether a cell taken from the source is placed, not kept.
@@ -184,12 +189,14 @@ impl<'a> Draft<'a> {
         self.cursor += 1;
     }
 
-    fn new_cell(&mut self, bytes: &[u8], next_kept: Option<usize>) {
+    fn new_cell(&mut self, index: usize, next_kept: Option<usize>) {
+        let cell = |index: usize| self.task.tree.cells[index].of(self.task.image);
+        let bytes = cell(index);
         let alike = |other: Option<&[u8]>| {
             other.map_or(0, |other| bytes.iter().zip(other).filter(|(a, b)| a == b).count())
         };
         let next = alike(self.at_cursor());
-        let previous = alike(self.previous());
+        let previous = alike(index.checked_sub(1).map(cell));
         let own_cells = self.source.as_ref().map_or(0, |(_, tree)| tree.cells.len());
         let dropped = !self.copies_place() && self.cursor < next_kept.unwrap_or(own_cells);
         let reference = match () {
@@ -202,14 +209,6 @@ impl<'a> Draft<'a> {
             self.cursor += 1;
         }
         self.items.push(Item::New { reference, len: bytes.len() });
-    }
-
-    /// The cell before the one that was placed last.
-    fn previous(&self) -> Option<&'a [u8]> {
-        let placed = self.placed.last()?;
-        let cells = &self.task.tree.cells;
-        let index = cells.iter().position(|span| span.at == placed.at)?;
-        Some(cells.get(index.checked_sub(1)?)?.of(self.task.image))
     }
 
     fn finish(mut self) -> Option<(Script, Slots, usize)> {
@@ -270,18 +269,18 @@ const MOST_TRIED: usize = 24;
 
 /// The order in which placing the cells one by one leads to where they lie.
 fn replayed_order(origins: &Origins<'_>, cells: &[Cell], lie: &[Span]) -> Option<Vec<usize>> {
-    let mut live = Live::new(origins, cells).ok()?;
+    let mut page = Live::new(origins, cells).ok()?;
     let placed = cells.iter().enumerate();
     let placed = placed.filter(|(_, cell)| !matches!(cell.content, Content::Kept(_)));
     let mut left: Vec<(usize, usize)> = placed.map(|(cell, _)| cell).enumerate().collect();
     let mut order = Vec::with_capacity(left.len());
     while !left.is_empty() {
-        let fits = |(_, cell): &(usize, usize)| live.would_begin(*cell) == Some(lie[*cell].at);
+        let fits = |(_, cell): &(usize, usize)| page.would_begin(*cell) == Some(lie[*cell].at);
         let fitting = left.iter().take(MOST_TRIED).position(fits);
         // What was there before the page was defragmented lies highest.
         let highest = || (0..left.len()).max_by_key(|turn| lie[left[*turn].1].at);
         let (turn, cell) = left.remove(fitting.or_else(highest)?);
-        live.insert(cell).ok()?;
+        page.insert(cell).ok()?;
         order.push(turn);
     }
     Some(order)

@@ -2,7 +2,8 @@
 
 use crate::delta::error::DeltaError;
 
-/// Bytes of page images that one segment may hold.
+/// Bytes of page images that one segment may hold: enough that a busy night of a
+/// database of 150 MB is one segment, little enough to apply one in memory.
 pub const SEGMENT_PAGE_BYTES: usize = 24 * 1024 * 1024;
 
 /// The least part of a page that `SQLite` lets an extension leave for itself.
@@ -30,11 +31,6 @@ impl PageShape {
     /// Bytes of a page.
     pub fn page_bytes(self) -> usize {
         self.page_bytes as usize
-    }
-
-    /// The same, as it is stored.
-    pub(super) fn page_bytes_u32(self) -> u32 {
-        self.page_bytes
     }
 
     /// Bytes at the end of each page that hold no cells.

@@ -172,10 +172,25 @@ impl<'a> Reader<'a> {
     }
 
     /// Where each stream stands, counted from its end.
-    pub(super) fn lengths_left(&self) -> [usize; STREAMS] {
-        self.left.map(<[u8]>::len)
+    pub(super) fn mark(&self) -> Mark {
+        // A segment is a blob, so its lengths fit; a longer one is not resumed rightly, but safely.
+        Mark(self.left.map(|left| u32::try_from(left.len()).unwrap_or(0)))
+    }
+
+    /// The same streams where they stood at `mark`, of these streams at their beginning.
+    pub(super) fn at(&self, mark: &Mark) -> Self {
+        let mut left = self.left;
+        for (stream, mark) in left.iter_mut().zip(mark.0) {
+            let taken = stream.len().saturating_sub(mark as usize);
+            *stream = stream.get(taken..).unwrap_or_default();
+        }
+        Self { left }
     }
 }
+
+/// A place in all streams.
+#[derive(Debug, Clone)]
+pub(super) struct Mark([u32; STREAMS]);
 
 #[cfg(test)]
 mod tests {
