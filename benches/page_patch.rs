@@ -74,7 +74,7 @@ impl Night {
     fn measure(old: &[u8], new: &[u8]) -> Outcome<Self> {
         let page_bytes = page_bytes(new).ok_or("no database")?;
         let shape = PageShape::new(u32::try_from(page_bytes)?, new[20])?;
-        let pages = changes(old, new, page_bytes)?;
+        let pages = changes(old, new, page_bytes);
         let mut night = Self { changed: pages.len(), bound: bound(&pages)?, ..Self::default() };
         let start = Instant::now();
         let segments = segments(&pages, shape);
@@ -108,10 +108,10 @@ impl Night {
         })?;
         self.decode += start.elapsed();
         let made = made.iter().map(|(number, image)| (*number, image.as_slice()));
-        match made.eq(pages.iter().map(|page| (page.number, page.new))) {
-            true => Ok(()),
-            false => Err("a segment does not decode to what it was made from".into()),
+        if made.ne(pages.iter().map(|page| (page.number, page.new))) {
+            return Err("a segment does not decode to what it was made from".into());
         }
+        Ok(())
     }
 
     fn add(&mut self, other: &Self) {
@@ -135,7 +135,7 @@ fn page_bytes(database: &[u8]) -> Option<usize> {
     }
 }
 
-fn changes<'a>(old: &'a [u8], new: &'a [u8], page_bytes: usize) -> Outcome<Vec<PageChange<'a>>> {
+fn changes<'a>(old: &'a [u8], new: &'a [u8], page_bytes: usize) -> Vec<PageChange<'a>> {
     let mut changes = Vec::new();
     for (number, (at, new)) in (1_u32..).zip(new.chunks_exact(page_bytes).enumerate()) {
         let old = old.get(at * page_bytes..(at + 1) * page_bytes);
@@ -143,7 +143,7 @@ fn changes<'a>(old: &'a [u8], new: &'a [u8], page_bytes: usize) -> Outcome<Vec<P
             changes.push(PageChange { number, old, new });
         }
     }
-    Ok(changes)
+    changes
 }
 
 /// The yardstick at level 9.

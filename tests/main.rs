@@ -6,6 +6,7 @@ mod codec;
 mod compare;
 mod conformance;
 mod crash_disk;
+mod delta;
 mod demo;
 mod manifests;
 mod nobody;
