@@ -8,6 +8,7 @@ mod codec;
 mod compare;
 mod conformance;
 mod crash_disk;
+mod delta;
 mod demo;
 mod live;
 mod manifests;
