@@ -16,18 +16,15 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, TransactionState};
-use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::codec::snapshot::FileIdentity;
 use crate::sqlite::header::{has_magic, is_live_journal};
 use crate::sqlite::identity;
+use crate::sqlite::in_use::is_in_use;
 use crate::sqlite::protocol::{Access, Refusal, Request};
 use crate::sqlite::recognise::{SIDE_HEAD_BYTES, is_side_file, open_regular, read_head, side_file};
 use crate::sqlite::refused::{Refused, is_busy};
 use crate::sqlite::reporter::Reporter;
-
-/// The byte range in which `SQLite` keeps its locks on a database: pending, reserved, 510 shared.
-const LOCK_BYTES: (u64, u64) = (0x4000_0000, 512);
 
 /// NFS, SMB (three generations), 9P, Ceph, AFS: shared memory does not reach the other hosts.
 const NETWORK_FILE_SYSTEMS: [u64; 7] =
@@ -80,7 +77,7 @@ impl Facts {
             foreign_shm: is_foreign(path, "-shm"),
             journal_bytes: size("-journal")?.unwrap_or_default(),
             journal_live: is_live_journal(&journal_head),
-            locked: is_locked(path)?,
+            locked: is_in_use(&open_regular(path)?)?,
             other_names: fs::symlink_metadata(path)?.nlink() > 1,
             network: NETWORK_FILE_SYSTEMS.contains(&kind),
         })
@@ -164,13 +161,6 @@ fn is_foreign(path: &Path, suffix: &str) -> bool {
             !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
         }
     }
-}
-
-fn is_locked(path: &Path) -> io::Result<bool> {
-    let file = open_regular(path)?;
-    let mut lock = Flock::from(FlockType::WriteLock);
-    (lock.start, lock.length) = LOCK_BYTES;
-    Ok(fcntl_getlk(&file, &lock)?.is_some())
 }
 
 /// A database under a read transaction.
