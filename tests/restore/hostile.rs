@@ -194,7 +194,13 @@ fn a_name_serves_once() {
         ];
         let report = cage.restore(&entries, &blobs, way);
         assert_eq!(report.damaged.total(), 3, "{:?}", texts(&report.damaged));
-        assert_eq!(texts(&report.refused), ["a/below: a parent of it is no directory"]);
+        // Two threads decide whether the file of the parent's name is there first.
+        let refused = texts(&report.refused);
+        assert!(
+            refused == ["a/below: a parent of it is no directory"]
+                || refused == ["a/below: its directory was not restored"],
+            "{refused:?}"
+        );
         assert_eq!(fs::read(cage.yard.target().join("a")).unwrap(), b"first");
         assert!(cage.yard.target().join("b").is_dir());
     }
