@@ -250,7 +250,8 @@ impl HashKeys {
 }
 
 /// One thread hashes one blob. Blobs are many and small, so the threads are better busy with different blobs (`chunker::hash`,
-/// the archive's workers) than with the halves of one.
+/// the archive's workers) than with the halves of one. Nor may hashing ever wait for the thread pool: a pack is sealed and named
+/// under its session's lock, and the threads of the pool may be waiting for that very lock.
 fn keyed(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
     *blake3::keyed_hash(key, bytes).as_bytes()
 }

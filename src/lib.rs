@@ -17,6 +17,7 @@ pub mod observe;
 
 pub mod chunker;
 pub mod codec;
+pub mod delta;
 pub mod sqlite;
 
 pub mod repo;

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where and stop")]
 
+mod archive;
 mod cli;
 mod codec;
 mod compare;
 mod conformance;
 mod crash_disk;
+mod delta;
 mod demo;
 mod live;
 mod manifests;

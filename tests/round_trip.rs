@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use larder::codec::snapshot::Outcome;
-use larder::error::ErrorKind;
+use larder::error::{Error, ErrorKind};
 use larder::host::Host;
-use larder::observe::Unobserved;
+use larder::observe::{Observer, Unobserved};
 use larder::ops::backup::{BackupOptions, BackupReport, backup};
 use larder::ops::catalog::Catalog;
 use larder::ops::check::{CheckOptions, check};
@@ -24,15 +24,15 @@ use larder_testkit::host::TestHost;
 use larder_testkit::trees::plant;
 
 /// A repository, a source and a place for restores, in one temporary directory.
-struct World {
+pub(crate) struct World {
     dir: tempfile::TempDir,
     host: TestHost,
 }
 
-struct Helper<'a> {
-    command: HelperCommand,
-    spool_dir: PathBuf,
-    host: &'a TestHost,
+pub(crate) struct Helper<'a> {
+    pub(crate) command: HelperCommand,
+    pub(crate) spool_dir: PathBuf,
+    pub(crate) host: &'a TestHost,
 }
 
 impl Capture for Helper<'_> {
@@ -52,7 +52,7 @@ impl Capture for Helper<'_> {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["source", "spool"] {
             fs::create_dir(dir.path().join(name)).unwrap();
@@ -64,15 +64,15 @@ impl World {
         Self { dir, host }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn repository(&self) -> Repository {
+    pub(crate) fn repository(&self) -> Repository {
         open_local(&self.path("repo")).unwrap()
     }
 
-    fn options(&self) -> BackupOptions {
+    pub(crate) fn options(&self) -> BackupOptions {
         BackupOptions {
             roots: vec![self.path("source")],
             source: None,
@@ -91,18 +91,31 @@ impl World {
         }
     }
 
-    fn backup(&self) -> BackupReport {
+    pub(crate) fn backup(&self) -> BackupReport {
+        self.try_backup(&self.options(), &self.helper(), &Unobserved).unwrap()
+    }
+
+    /// An hour later.
+    pub(crate) fn try_backup(
+        &self,
+        options: &BackupOptions,
+        capture: &dyn Capture,
+        observer: &dyn Observer,
+    ) -> Result<BackupReport, Error> {
         self.host.advance_ns(3_600_000_000_000);
-        let helper = Helper {
+        backup(&self.repository(), options, capture, &self.host, observer)
+    }
+
+    pub(crate) fn helper(&self) -> Helper<'_> {
+        Helper {
             command: HelperCommand::of(env!("CARGO_BIN_EXE_larder")),
             spool_dir: self.path("spool"),
             host: &self.host,
-        };
-        backup(&self.repository(), &self.options(), &helper, &self.host, &Unobserved).unwrap()
+        }
     }
 
     /// Restores all of the newest snapshot into a new directory.
-    fn restore(&self, name: &str) -> PathBuf {
+    pub(crate) fn restore(&self, name: &str) -> PathBuf {
         let repository = self.repository();
         let catalog = Catalog::open(&repository).unwrap();
         let snapshot = catalog.select("latest", None, &jiff::tz::TimeZone::UTC).unwrap();
@@ -119,7 +132,7 @@ impl World {
         self.path(name)
     }
 
-    fn assert_sound(&self) {
+    pub(crate) fn assert_sound(&self) {
         let repository = self.repository();
         let catalog = Catalog::open(&repository).unwrap();
         let report = check(&catalog, CheckOptions { read_data: true }, &Unobserved).unwrap();

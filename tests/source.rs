@@ -387,6 +387,32 @@ fn a_file_that_never_holds_still_is_flagged_with_the_bytes_that_were_read() {
 }
 
 #[test]
+fn a_file_that_only_loses_its_name_is_one_state_of_itself() {
+    for written in [false, true] {
+        let tree = Tree::new();
+        let path = tree.file("f", "0123456789");
+        let source = tree.source();
+        let read = source.read_file(b"f", policy(), |bytes| {
+            let file = fs::File::options().write(true).open(&path)?;
+            fs::remove_file(&path)?;
+            if written {
+                file.set_len(4)?;
+            }
+            let mut all = String::new();
+            bytes.read_to_string(&mut all).map(|_| all)
+        });
+        // There is no second attempt at what has no name any more.
+        match (written, read.unwrap()) {
+            (false, Ok(read)) => {
+                assert_eq!((read.value.as_str(), read.origin), ("0123456789", Origin::Read));
+            }
+            (true, Err(problem)) => assert!(problem.is_ordinary(), "{problem}"),
+            (_, other) => panic!("{written}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_growing_file_is_read_to_where_it_ended() {
     let tree = Tree::new();
     let path = tree.file("log", "line 1\n");

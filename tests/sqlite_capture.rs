@@ -124,11 +124,17 @@ fn a_stale_index_alone_is_neither_used_nor_joined_by_a_log() {
     let rig = Rig::new();
     let path = rig.path("stale.db");
     make_ledger(&path, "WAL", 4096);
-    fs::write(rig.path("stale.db-shm"), vec![0xa5; 32_768]).unwrap();
+    let foreign = vec![0xa5; 32_768];
+    fs::write(rig.path("stale.db-shm"), &foreign).unwrap();
     let captured = rig.capture_at_rest(&path);
     assert_committed(&captured, CaptureMethod::Immutable);
     assert_eq!(prove(&captured), 0);
+    // What does not look like an index may be anybody's, and is not written over.
     fs::write(rig.path("stale.db-wal"), b"").unwrap();
+    assert_committed(&rig.capture(&path), CaptureMethod::Immutable);
+    assert_eq!(fs::read(rig.path("stale.db-shm")).unwrap(), foreign);
+    let stale = [3_007_000_u32.to_le_bytes().as_slice(), &foreign].concat();
+    fs::write(rig.path("stale.db-shm"), stale).unwrap();
     let captured = rig.capture(&path);
     assert_committed(&captured, CaptureMethod::OnlineBackup);
     assert_eq!(fs::read(rig.path("stale.db-wal")).unwrap(), b"");

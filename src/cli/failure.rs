@@ -60,6 +60,18 @@ impl Failure {
         Self::failed(format!("{what}: {}", plain(&error.to_string())))
     }
 
+    /// How work that is done ends, whatever became of saying so: it is not undone by a reader who went away, and it is not made
+    /// any better by a disk that did not take the words.
+    pub(crate) fn after(done: Exit, said: Result<()>) -> Result<Exit> {
+        match said {
+            Ok(()) | Err(Self::OutputClosed) => Ok(done),
+            Err(Self::Own { exit, message, hint }) => {
+                Err(Self::Own { exit: exit.or_worse(done), message, hint })
+            }
+            Err(library @ Self::Library(_)) => Err(library),
+        }
+    }
+
     /// How the process ends.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -126,5 +138,20 @@ mod tests {
         let inside = Error::Io { what: "writing the output".to_owned(), source: gone() };
         assert_eq!(Failure::from(inside).exit(), Exit::Ok);
         assert_eq!(Failure::output(&io::Error::other("full")).exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn what_was_done_decides_whoever_listened() {
+        let said = |error| Err(Failure::output(&error));
+        let gone = || said(io::Error::from(io::ErrorKind::BrokenPipe));
+        let full = || said(io::Error::other("full"));
+        let exit = |done, said| Failure::after(done, said).unwrap_or_else(|failure| failure.exit());
+        for done in [Exit::Ok, Exit::Incomplete, Exit::Damage] {
+            assert_eq!(exit(done, Ok(())), done);
+            assert!(Failure::after(done, gone()).is_ok_and(|exit| exit == done), "nothing is said");
+        }
+        assert_eq!(exit(Exit::Ok, full()), Exit::Failed);
+        assert_eq!(exit(Exit::Incomplete, full()), Exit::Failed);
+        assert_eq!(exit(Exit::Damage, full()), Exit::Damage);
     }
 }

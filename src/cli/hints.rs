@@ -27,6 +27,9 @@ pub(crate) fn for_error(error: &Error, context: &Context) -> Option<String> {
         Error::Restore(RestoreError::Exists { .. }) => {
             Some("add --target DIR; for a PATH, --overwrite moves it aside".to_owned())
         }
+        Error::Restore(RestoreError::InUse { .. }) => Some(
+            "stop the application that has it open, then run the same command again".to_owned(),
+        ),
         _ => for_kind(error.kind(), context),
     }
 }

@@ -49,7 +49,7 @@ fn run(cli: &Cli) -> Exit {
         matches!(cli.command, Some(Command::Backup(_) | Command::Restore(_) | Command::Check(_)));
     let console = Console::new(&cli.globals, streams);
     match &cli.command {
-        None => console.end(&console.line(&overview::page()).map(|()| Exit::Ok)),
+        None => console.end(&console.page(&overview::page()).map(|()| Exit::Ok)),
         Some(Command::CaptureHelper) => commands::capture_helper(),
         Some(Command::SampleWriter(args)) => console.end(&commands::sample_writer::run(args)),
         Some(Command::Config(args)) => commands::config::run(args, &cli.globals, console),

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::codec::content::Content;
-use crate::codec::manifest::{Entry, EntryKey};
+use crate::codec::manifest::{Entry, EntryKey, EntryKind, Origin};
 use crate::error::{Error, Result};
 use crate::observe::{Observer, Total};
 use crate::ops::paths::{absolute_bytes, find_entry};
@@ -18,7 +18,7 @@ use crate::snapshot::restore::error::RestoreError;
 use crate::snapshot::restore::plan::Placement;
 use crate::snapshot::restore::report::RestoreReport;
 use crate::snapshot::restore::run::{
-    BATCH_ENTRIES, NamedPathRestore, RestoreOptions, restore_path, restore_tree,
+    BATCH_ENTRIES, NamedPathRestore, RestoreOptions, restore_path, restore_tree, sync_file_system,
 };
 
 /// What to get back, and where to.
@@ -120,11 +120,12 @@ impl Restore<'_> {
             from: &entry.key.path,
             target: &place.target,
             at: &place.at,
+            database: is_database(entry),
             overwrite: self.request.overwrite,
             time: &self.request.time,
         };
         let entries = self.manifest().entries_within(entry.key.clone())?;
-        let report = restore_path(entries, &named, &contents, self.options(None))?;
+        let report = restore_path(entries, &named, &contents, self.options(total_of(entry)))?;
         let to = place.target.join(Path::new(std::ffi::OsStr::from_bytes(&place.at)));
         Ok(Restored { path: path.to_path_buf(), to, report })
     }
@@ -154,7 +155,20 @@ impl Restore<'_> {
             observer: self.observer,
             total,
             batch_entries: BATCH_ENTRIES,
+            sync: sync_file_system,
         }
+    }
+}
+
+fn is_database(entry: &Entry) -> bool {
+    matches!(&entry.kind, EntryKind::File(file) if file.origin == Origin::Database)
+}
+
+/// What there is to do for one file. How much a directory holds is known only when all of it was read.
+fn total_of(entry: &Entry) -> Option<Total> {
+    match &entry.kind {
+        EntryKind::File(file) => Some(Total { items: 1, bytes: file.size, estimated: false }),
+        _ => None,
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn raw(
     let started_ns = context.now_ns();
     let spool = context.spool(context.observe()?.main.size)?;
     let (seen, stable) =
-        until_stable(context, |seen| copy(context.path, spool.file(), seen.main.size))?;
+        until_stable(context, |seen| copy(context, context.path, spool.file(), seen.main.size))?;
     let identity = stable.then(|| context.identity_since(&seen, started_ns)).flatten();
     let method = CaptureMethod::RawCopy;
     context.finish(spool, Finding { label, method, check, schema: None, started_ns, identity })
@@ -84,7 +84,7 @@ pub(super) fn private(
     let need_bytes = bytes_of(&context.observe()?).saturating_mul(2);
     let spool = context.spool(need_bytes)?;
     let main = spool.path().with_file_name("copy");
-    let (seen, stable) = until_stable(context, |seen| copy_files(context.path, seen, &main))?;
+    let (seen, stable) = until_stable(context, |seen| copy_files(context, seen, &main))?;
     if !stable && !accept {
         return Ok(None);
     }
@@ -155,9 +155,10 @@ fn until_stable(
     Ok((before, false))
 }
 
-fn copy_files(from: &Path, seen: &DatabaseIdentity, to: &Path) -> Result<(), CopyError> {
+fn copy_files(context: &Context<'_>, seen: &DatabaseIdentity, to: &Path) -> Result<(), CopyError> {
+    let from = context.path;
     let main = create(to)?;
-    copy(from, &main, seen.main.size)?;
+    copy(context, from, &main, seen.main.size)?;
     if seen.main.size == 0 {
         // SQLite deletes the log of an empty database unread. All of this one is in its log, page 1 too.
         let page = wal_page_size(&seen.wal_header).unwrap_or(512);
@@ -166,7 +167,7 @@ fn copy_files(from: &Path, seen: &DatabaseIdentity, to: &Path) -> Result<(), Cop
     for (suffix, seen) in [("-wal", seen.wal), ("-journal", seen.journal)] {
         let copied = side_file(to, suffix);
         match seen {
-            Some(seen) => copy_if_there(&side_file(from, suffix), &copied, seen.size)?,
+            Some(seen) => copy_if_there(context, &side_file(from, suffix), &copied, seen.size)?,
             None => remove(&copied)?,
         }
     }
@@ -174,8 +175,13 @@ fn copy_files(from: &Path, seen: &DatabaseIdentity, to: &Path) -> Result<(), Cop
 }
 
 /// A side file that has just gone shows when the files are looked at again.
-fn copy_if_there(from: &Path, to: &Path, limit: u64) -> Result<(), CopyError> {
-    match copy(from, &create(to)?, limit) {
+fn copy_if_there(
+    context: &Context<'_>,
+    from: &Path,
+    to: &Path,
+    limit: u64,
+) -> Result<(), CopyError> {
+    match copy(context, from, &create(to)?, limit) {
         Err(CopyError::Source(error)) if error.kind() == io::ErrorKind::NotFound => remove(to),
         other => other,
     }
@@ -188,10 +194,11 @@ fn remove(path: &Path) -> Result<(), CopyError> {
     }
 }
 
-/// Which side of a copy failed: a source error is a finding, a spool error ends the run.
+/// Why a copy was not made: a source error is a finding, a spool error is not.
 enum CopyError {
     Source(io::Error),
     Spool(io::Error),
+    Cancelled,
 }
 
 impl CopyError {
@@ -199,6 +206,7 @@ impl CopyError {
         match self {
             Self::Source(error) => context.source(error),
             Self::Spool(error) => context.spool_failed(error),
+            Self::Cancelled => CaptureError::Cancelled { path: context.path.to_owned() },
         }
     }
 }
@@ -210,12 +218,15 @@ fn create(path: &Path) -> Result<File, CopyError> {
 }
 
 /// Copies at most `limit` bytes, the size that was seen: a file that grows as fast as it is read would never end.
-fn copy(from: &Path, to: &File, limit: u64) -> Result<(), CopyError> {
+fn copy(context: &Context<'_>, from: &Path, to: &File, limit: u64) -> Result<(), CopyError> {
     let mut to = to;
     to.set_len(0).and_then(|()| to.rewind()).map_err(CopyError::Spool)?;
     let mut from = open_regular(from).map_err(CopyError::Source)?.take(limit);
     let mut buffer = vec![0; 256 * 1024];
     loop {
+        if context.options.observer.cancelled() {
+            return Err(CopyError::Cancelled);
+        }
         let read = from.read(&mut buffer).map_err(CopyError::Source)?;
         let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
             return Ok(());

@@ -9,6 +9,8 @@ pub(super) const VERSION_OFFSET: u64 = 18;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 const WAL_MAGIC: u32 = 0x377f_0682;
+/// In the byte order of the machine that wrote it, like all of the index.
+const LOG_INDEX_VERSION: u32 = 3_007_000;
 
 /// True when these first bytes are those of a database.
 pub fn has_magic(head: &[u8]) -> bool {
@@ -23,6 +25,12 @@ pub fn is_wal(head: &[u8]) -> bool {
 /// True when a file with these first bytes is a rollback journal that may have to be played back.
 pub fn is_live_journal(head: &[u8]) -> bool {
     head.starts_with(&JOURNAL_MAGIC)
+}
+
+/// True when a file with these first bytes is the index of a write-ahead log. `SQLite` cuts one to three bytes before it fills it.
+pub(super) fn is_log_index(head: &[u8]) -> bool {
+    let orders = [LOG_INDEX_VERSION.to_le_bytes(), LOG_INDEX_VERSION.to_be_bytes()];
+    orders.iter().any(|version| head.iter().zip(version).all(|(byte, expected)| byte == expected))
 }
 
 /// The page size that the header of a write-ahead log states.

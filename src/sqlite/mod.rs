@@ -18,6 +18,7 @@ pub mod captured;
 pub mod header;
 pub mod helper;
 pub mod identity;
+pub mod in_use;
 pub mod options;
 pub mod private_dir;
 pub mod recognise;

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::sqlite::header::{has_magic, is_live_journal, is_wal};
+use crate::sqlite::header::{has_magic, is_live_journal, is_log_index, is_wal};
 
 /// What `SQLite` appends to a database's name for the files beside it.
 pub const SIDE_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -46,6 +46,29 @@ pub fn recognise(head: &[u8], beside: SideFiles) -> Option<Recognised> {
         return Some(Recognised::ByMagic);
     }
     (beside.wal || beside.journal).then_some(Recognised::BySideFiles)
+}
+
+/// Judges a regular file at `path` by its first bytes, and only without the magic by what stands beside it.
+pub fn recognise_at(head: &[u8], path: &Path) -> Option<Recognised> {
+    if has_magic(head) {
+        return Some(Recognised::ByMagic);
+    }
+    recognise(head, SideFiles::beside(path))
+}
+
+/// How much of a side file tells what it is, in bytes: as much as a journal that is done with has of zeros.
+pub const SIDE_HEAD_BYTES: usize = 28;
+
+/// True when a file of this name beside a database, with these first [`SIDE_HEAD_BYTES`], is what `SQLite` keeps there or has
+/// done with. Anybody may give a file such a name.
+pub fn is_side_file(name: &OsStr, head: &[u8]) -> bool {
+    let own = match SIDE_SUFFIXES.iter().position(|it| name.as_bytes().ends_with(it.as_bytes())) {
+        Some(0) => is_wal(head),
+        Some(1) => is_log_index(head),
+        Some(2) => is_live_journal(head),
+        _ => return false,
+    };
+    own || head.iter().all(|byte| *byte == 0)
 }
 
 /// The name of the database that a file with this name would belong to: `a.db` for `a.db-wal`.
@@ -111,6 +134,21 @@ mod tests {
             assert_eq!(of(other), None, "{other}");
         }
         assert_eq!(side_file_of(OsStr::from_bytes(b"\xff-shm")), Some(OsStr::from_bytes(b"\xff")));
+    }
+
+    #[test]
+    fn a_name_makes_no_side_file() {
+        let is = |name: &str, head: &[u8]| is_side_file(OsStr::new(name), head);
+        for name in ["a-wal", "a-shm", "a-journal"] {
+            assert!(is(name, b"") && is(name, &[0; 28]), "{name}");
+            for other in [b"notes".as_slice(), b"SQLite format 3\0", b"\0\0\0x"] {
+                assert!(!is(name, other), "{name} {other:?}");
+            }
+        }
+        assert!(is("a-wal", &WAL_HEAD) && !is("a-shm", &WAL_HEAD) && !is("a-journal", &WAL_HEAD));
+        let index = 3_007_000_u32.to_le_bytes();
+        assert!(is("a-shm", &index) && is("a-shm", &index[..3]) && !is("a-wal", &index));
+        assert!(!is("a", b""));
     }
 
     #[test]

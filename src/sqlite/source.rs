@@ -16,18 +16,15 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, TransactionState};
-use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::codec::snapshot::FileIdentity;
 use crate::sqlite::header::{has_magic, is_live_journal};
 use crate::sqlite::identity;
+use crate::sqlite::in_use::is_in_use;
 use crate::sqlite::protocol::{Access, Refusal, Request};
-use crate::sqlite::recognise::{open_regular, read_head, side_file};
+use crate::sqlite::recognise::{SIDE_HEAD_BYTES, is_side_file, open_regular, read_head, side_file};
 use crate::sqlite::refused::{Refused, is_busy};
 use crate::sqlite::reporter::Reporter;
-
-/// The byte range in which `SQLite` keeps its locks on a database: pending, reserved, 510 shared.
-const LOCK_BYTES: (u64, u64) = (0x4000_0000, 512);
 
 /// NFS, SMB (three generations), 9P, Ceph, AFS: shared memory does not reach the other hosts.
 const NETWORK_FILE_SYSTEMS: [u64; 7] =
@@ -45,7 +42,11 @@ struct Facts {
     magic: bool,
     wal_header: bool,
     wal_bytes: Option<u64>,
+    /// A file with the name of the log that is none.
+    foreign_wal: bool,
     shm: bool,
+    /// A file with the name of the log's index that is none: `SQLite` would write its index over it.
+    foreign_shm: bool,
     journal_bytes: u64,
     journal_live: bool,
     /// Some process has a lock on it; in WAL mode every open connection keeps one.
@@ -71,10 +72,12 @@ impl Facts {
             magic: has_magic(&head),
             wal_header: head.get(18..20).is_some_and(|versions| versions.contains(&2)),
             wal_bytes: size("-wal")?,
+            foreign_wal: is_foreign(path, "-wal"),
             shm: size("-shm")?.is_some(),
+            foreign_shm: is_foreign(path, "-shm"),
             journal_bytes: size("-journal")?.unwrap_or_default(),
             journal_live: is_live_journal(&journal_head),
-            locked: is_locked(path)?,
+            locked: is_in_use(&open_regular(path)?)?,
             other_names: fs::symlink_metadata(path)?.nlink() > 1,
             network: NETWORK_FILE_SYSTEMS.contains(&kind),
         })
@@ -82,7 +85,23 @@ impl Facts {
 
     /// Nothing but the main file holds content, and nobody has it open.
     fn at_rest(&self) -> bool {
-        !self.locked && self.wal_bytes.unwrap_or_default() == 0 && self.journal_bytes == 0
+        !self.locked && self.log_bytes() == 0 && self.journal_bytes == 0
+    }
+
+    fn log_bytes(&self) -> u64 {
+        if self.foreign_wal { 0 } else { self.wal_bytes.unwrap_or_default() }
+    }
+
+    /// How to read a database beside which somebody else's files have the names of its own: never so that `SQLite` touches them.
+    fn approach_beside_strangers(&self) -> Result<Approach, Refused> {
+        if self.at_rest() && !self.network {
+            return Ok(Approach::Immutable);
+        }
+        let reason = if self.locked { Refusal::CannotOpen } else { Refusal::LeftoverLog };
+        Err(Refused::because(
+            reason,
+            "a file that is not SQLite's has the name of its log or index",
+        ))
     }
 
     fn approach(&self) -> Result<Approach, Refused> {
@@ -96,6 +115,9 @@ impl Facts {
                 Refusal::NotADatabase,
                 "it does not begin like a database",
             ));
+        }
+        if self.foreign_wal || (self.foreign_shm && wal_mode) {
+            return self.approach_beside_strangers();
         }
         if self.journal_live || !wal_mode {
             return Ok(Approach::Ordinary);
@@ -128,11 +150,17 @@ enum Approach {
     Immutable,
 }
 
-fn is_locked(path: &Path) -> io::Result<bool> {
-    let file = open_regular(path)?;
-    let mut lock = Flock::from(FlockType::WriteLock);
-    (lock.start, lock.length) = LOCK_BYTES;
-    Ok(fcntl_getlk(&file, &lock)?.is_some())
+/// True when a file beside the database has the name of a side file and is something else. One that cannot be read for lack of
+/// permission stops `SQLite` as well.
+fn is_foreign(path: &Path, suffix: &str) -> bool {
+    let beside = side_file(path, suffix);
+    let name = beside.file_name().unwrap_or_default();
+    match read_head::<SIDE_HEAD_BYTES>(&beside) {
+        Ok(head) => !is_side_file(name, &head),
+        Err(error) => {
+            !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        }
+    }
 }
 
 /// A database under a read transaction.
@@ -295,7 +323,9 @@ mod tests {
             magic: true,
             wal_header: true,
             wal_bytes: None,
+            foreign_wal: false,
             shm: false,
+            foreign_shm: false,
             journal_bytes: 0,
             journal_live: false,
             locked: false,
@@ -349,6 +379,24 @@ mod tests {
         assert_eq!(reason(&elsewhere), Refusal::CannotOpen);
         let here = Facts { wal_bytes: Some(4152), shm: true, ..elsewhere };
         assert_eq!(here.approach(), Ok(Approach::Ordinary));
+    }
+
+    #[test]
+    fn files_of_others_are_never_given_to_sqlite() {
+        let notes = Facts { wal_bytes: Some(9), foreign_wal: true, ..stopped() };
+        assert_eq!(notes.approach(), Ok(Approach::Immutable));
+        assert_eq!(
+            Facts { wal_header: false, ..notes.clone() }.approach(),
+            Ok(Approach::Immutable)
+        );
+        let live = Facts { locked: true, journal_bytes: 512, journal_live: true, ..notes };
+        assert_eq!(reason(&live), Refusal::CannotOpen);
+        let index = Facts { shm: true, foreign_shm: true, ..stopped() };
+        assert_eq!(index.approach(), Ok(Approach::Immutable));
+        assert_eq!(reason(&Facts { wal_bytes: Some(4152), ..index.clone() }), Refusal::LeftoverLog);
+        // Without a log nothing is looked for in that place.
+        let rollback = Facts { wal_header: false, ..index };
+        assert_eq!(rollback.approach(), Ok(Approach::Ordinary));
     }
 
     #[test]

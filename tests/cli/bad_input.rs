@@ -154,6 +154,23 @@ fn paths_inside_of_each_other_are_one_source_at_most() {
     let said =
         format!("error: {} is saved with {} already\n", rig.arg("app/attachments"), rig.arg("app"));
     assert!(run.err_of(2).starts_with(&said), "{}", run.err);
+
+    std::os::unix::fs::symlink("app", rig.path("link")).unwrap();
+    std::os::unix::fs::symlink("app/attachments", rig.path("inner")).unwrap();
+    for pair in [["app", "link"], ["inner", "app"], ["link", "inner"]] {
+        let run = rig.run(&["backup", &rig.arg(pair[0]), &rig.arg(pair[1])]);
+        assert!(run.err_of(2).contains(" already\nhint: leave it out"), "{pair:?} {}", run.err);
+    }
+    let config = format!(
+        "[[source]]\nname = 'twice'\npaths = [{:?}, {:?}]\n\n[[source]]\nname = 'once'\npaths = [{:?}]\n",
+        rig.arg("app"),
+        rig.arg("inner"),
+        rig.arg("app")
+    );
+    rig.write("larder.toml", config);
+    let run = rig.run(&["--config", &rig.arg("larder.toml"), "backup", "-q"]);
+    assert_eq!(run.out_of(2).lines().count(), 1, "the other source is saved: {}", run.out);
+    assert!(run.err.contains("inner is saved with "), "{}", run.err);
 }
 
 #[test]

@@ -1,4 +1,6 @@
-use super::rig::Rig;
+use std::fs;
+
+use super::rig::{Rig, Run, damage};
 
 #[test]
 fn bare_larder_shows_the_verbs_in_groups() {
@@ -90,5 +92,65 @@ fn json_errors_are_the_last_line_of_standard_output() {
         assert_eq!((&error["schema"], &error["message_type"]), (&1.into(), &"error".into()));
         assert_eq!((&error["kind"], &error["exit_code"]), (&kind.into(), &code.into()));
         assert!(error["message"].is_string() && error.get("hint").is_some());
+    }
+}
+
+/// A run whose standard output nobody reads any more.
+fn run_unread(rig: &Rig, arguments: &[&str]) -> Run {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    rig.run_with(arguments, |it| it.stdout(writer))
+}
+
+#[test]
+fn a_reader_that_went_away_changes_no_outcome() {
+    let rig = Rig::new();
+    let mut corrupt = b"SQLite format 3\0".to_vec();
+    corrupt.resize(4096, 0x5a);
+    rig.write("app/broken.db", corrupt);
+    let app = rig.arg("app");
+    for flags in [&[][..], &["-q"], &["--json"]] {
+        let run = run_unread(&rig, &[flags, &["backup", &app]].concat());
+        run.err_of(3);
+        assert!(!run.err.contains("output") && !run.err.contains("ipe"), "{}", run.err);
+    }
+    fs::remove_file(rig.path("app/broken.db")).unwrap();
+    run_unread(&rig, &["backup", &app]).err_of(0);
+    run_unread(&rig, &["check", "--read-data"]).err_of(0);
+
+    let packs = fs::read_dir(rig.repository().join("packs")).unwrap();
+    for pack in packs.map(|it| it.unwrap().path()) {
+        let bytes = fs::read(&pack).unwrap();
+        if let Some(at) = bytes.windows(10).position(|it| it == b"%PDF-1.4 a") {
+            damage(&pack, at + 9);
+        }
+    }
+    let out = ["text", "json"].map(|name| rig.arg(name));
+    for (json, out) in [(&[][..], &out[0]), (&["--json"], &out[1])] {
+        run_unread(&rig, &[json, &["check", "--read-data"]].concat()).err_of(20);
+        run_unread(&rig, &[json, &["restore", "latest", "--target", out]].concat()).err_of(20);
+    }
+}
+
+#[test]
+fn a_path_cannot_pass_for_a_message_of_its_own() {
+    let rig = Rig::saved();
+    let forged = "x\nsnapshot 00000000 saved";
+    for arguments in [
+        &["backup", forged][..],
+        &["cat", "latest", forged],
+        &["restore", "latest", "readme.txt", "--target", forged],
+        &["restore", "latest", "readme.txt", "--target", forged],
+        &["--repo", forged, "init"],
+        &["--repo", forged, "snapshots"],
+        &["--repo", "a\nb/c", "init"],
+        &["backup", "--spool", "no\nsnapshot 0 saved", &rig.arg("app")],
+        &["backup", "--exclude-from", forged, &rig.arg("app")],
+        &["--config", forged, "snapshots"],
+    ] {
+        let run = rig.run(arguments);
+        let all = [run.out, run.err].concat();
+        assert!(all.contains("\\n"), "{arguments:?}: {all}");
+        assert!(!all.lines().any(|line| line.starts_with("snapshot ")), "{arguments:?}: {all}");
     }
 }

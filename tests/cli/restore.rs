@@ -88,3 +88,33 @@ fn what_is_damaged_has_no_name_and_the_rest_comes_back() {
     assert!(!rig.path("out/noise.bin").exists());
     assert_eq!(read(&rig, "out/readme.txt"), "hello\n");
 }
+
+#[test]
+fn a_database_is_not_replaced_under_a_running_application() {
+    let rig = Rig::new();
+    let path = rig.path("app/parts.db");
+    let application = rusqlite::Connection::open(&path).unwrap();
+    application
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(a); INSERT INTO t VALUES (1);")
+        .unwrap();
+    rig.backup_at("2026-11-22 03:00");
+    application.execute_batch("INSERT INTO t VALUES (2);").unwrap();
+    let app = rig.arg("app");
+    let again = ["restore", "latest", "parts.db", "--overwrite", "--target", &app];
+    let before = fs::read_dir(&app).unwrap().count();
+    let refused = rig.run(&again);
+    let said = format!(
+        "error: {app}/parts.db is open in another process\n\
+         hint: stop the application that has it open, then run the same command again\n"
+    );
+    assert_eq!(refused.err_of(1), said);
+    assert_eq!(fs::read_dir(&app).unwrap().count(), before, "nothing moved");
+    let rows = |database: &rusqlite::Connection| -> u32 {
+        database.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(rows(&application), 2);
+
+    drop(application);
+    rig.run(&again).out_of(0);
+    assert_eq!(rows(&rusqlite::Connection::open(&path).unwrap()), 1);
+}

@@ -92,8 +92,8 @@ fn nobody_is_told_which_owners_and_devices_could_not_be_had() {
     };
     let planted = plant(&rig.data(), 4).unwrap();
     let id = rig.own(Rig::backup).expect(0).id();
-    rig.give_away(&rig.repo());
-    let target = rig.at("work/copy");
+    Rig::give_away(&rig.repo());
+    let target = rig.at("here/copy");
     let words = ["restore", "--json", &id, "--target"].map(OsString::from);
     let ran = rig.run(words.into_iter().chain([target.clone().into()])).expect(0);
     assert!(ran.warnings("finding").is_empty() && ran.warnings("damage").is_empty());

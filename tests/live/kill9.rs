@@ -1,5 +1,6 @@
 //! `kill -9` of a backup, at any moment: nothing saved is lost, and nobody has to repair anything.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::catch_unwind;
@@ -56,8 +57,9 @@ struct Round {
 }
 
 impl Round {
+    /// Half of the rounds wait for a real disk.
     fn new(seed: u64, night: Night) -> Self {
-        let rig = Rig::new();
+        let rig = if seed.is_multiple_of(2) { Rig::in_memory() } else { Rig::new() };
         sample(&rig.data(), seed);
         ballast(&rig.data(), seed, BALLAST_BYTES);
         let random = Seeded::new(seed);
@@ -111,9 +113,9 @@ impl Round {
         let said = self.rig.at("said");
         let mut command = self.rig.larder(["backup", "--json"]);
         command.arg(self.rig.data()).stdout(File::create(&said).unwrap());
-        let before = self.sizes();
+        let growth = self.growth();
         let mut backup = Process::spawn(&mut command);
-        self.wait_for(&moment, &before, &mut backup);
+        wait_for(&moment, growth, &mut backup);
         let helpers = kill(&mut backup, victims);
         let status = backup.end();
         wait_until("the end of an orphaned helper", || helpers.iter().all(|pid| is_gone(*pid)));
@@ -126,23 +128,13 @@ impl Round {
         self.kills += usize::from(status.signal().is_some());
     }
 
-    fn sizes(&self) -> impl Fn(&str) -> usize + use<> {
+    /// How many names a directory of the repository has more than now.
+    fn growth(&self) -> impl Fn(&str) -> usize + use<> {
         let repo = self.rig.repo();
         let size = move |dir: &str| fs::read_dir(repo.join(dir)).unwrap().count();
-        let known = ["tmp", "sessions", "packs", "index", "snapshots"].map(|dir| (dir, size(dir)));
-        move |dir| size(dir) - known.iter().find(|(name, _)| *name == dir).unwrap().1.min(size(dir))
-    }
-
-    fn wait_for(&self, moment: &Moment, more: &impl Fn(&str) -> usize, backup: &mut Process) {
-        let began = Instant::now();
-        wait_until("the moment of a kill", || {
-            let reached = match moment {
-                Moment::After(delay) => began.elapsed() >= *delay,
-                Moment::Grown(dir) => more(dir) > 0,
-                Moment::Helper => !backup.children().is_empty(),
-            };
-            reached || !backup.is_running()
-        });
+        let dirs = ["tmp", "sessions", "packs", "index", "snapshots"];
+        let before: HashMap<_, _> = dirs.map(|dir| (dir, size(dir))).into();
+        move |dir| size(dir).saturating_sub(before[dir])
     }
 
     /// All that must hold, without any step of repair.
@@ -178,6 +170,19 @@ impl Round {
     }
 }
 
+/// Comes back at the moment, or when there will be none.
+fn wait_for(moment: &Moment, growth: impl Fn(&str) -> usize, backup: &mut Process) {
+    let began = Instant::now();
+    wait_until("the moment of a kill", || {
+        let reached = match moment {
+            Moment::After(delay) => began.elapsed() >= *delay,
+            Moment::Grown(dir) => growth(dir) > 0,
+            Moment::Helper => !backup.children().is_empty(),
+        };
+        reached || !backup.is_running()
+    });
+}
+
 /// Kills the backup, and its helper with it or not; returns the helpers.
 fn kill(backup: &mut Process, victims: Victims) -> Vec<Pid> {
     // Stopped first, so that who is its child stays so until it is killed.
@@ -195,23 +200,24 @@ fn kill(backup: &mut Process, victims: Victims) -> Vec<Pid> {
 
 const NIGHTS: [Night; 3] = [Night::First, Night::Second, Night::Changed];
 
-/// How long each backup takes when nobody kills it.
-fn usual_times() -> [Duration; 3] {
-    NIGHTS.map(|night| {
-        let round = Round::new(0, night);
+/// How long each backup takes when nobody kills it, in memory and on a disk.
+fn usual_times() -> [[Duration; 3]; 2] {
+    let usual = |seed, night| {
+        let round = Round::new(seed, night);
         let began = Instant::now();
         round.rig.backup().expect(0);
         began.elapsed()
-    })
+    };
+    [0, 1].map(|seed| NIGHTS.map(|night| usual(seed, night)))
 }
 
 /// One round; returns how many of its kills met a running backup.
-fn round(seed: u64, usual: [Duration; 3]) -> usize {
-    let which = usize::try_from(seed % 3).unwrap();
+fn round(seed: u64, usual: [[Duration; 3]; 2]) -> usize {
+    let (medium, which) = ((seed % 2) as usize, (seed % 3) as usize);
     let mut round = Round::new(seed, NIGHTS[which]);
     let before = Untouched::of(&round.rig.data());
     for _ in 0..=round.random.below(2) {
-        round.kill_a_backup(usual[which]);
+        round.kill_a_backup(usual[medium][which]);
     }
     round.assert_nothing_is_lost();
     round.assert_goes_on();

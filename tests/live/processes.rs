@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal};
 use super::LARDER;
 
 /// Nothing that a test waits for takes so long, even where twenty tests share a core.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for what another process does. It cannot tell us, so it is asked again and again.
 #[track_caller]

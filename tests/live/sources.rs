@@ -30,8 +30,8 @@ pub(super) fn ballast(data: &Path, seed: u64, bytes: usize) {
     for n in 0..8 {
         fs::write(dir.join(format!("{n}.bin")), random.bytes(bytes / 8)).unwrap();
     }
-    let lines: String = (0..9_000).map(|n| format!("line {n} of a log\n")).collect();
-    fs::write(dir.join("log.txt"), lines).unwrap();
+    let lines: Vec<_> = (0..9_000).map(|n| format!("line {n} of a log")).collect();
+    fs::write(dir.join("log.txt"), lines.join("\n")).unwrap();
     fs::hard_link(dir.join("0.bin"), dir.join("zero.bin")).unwrap();
     std::os::unix::fs::symlink("nowhere", dir.join("dangling")).unwrap();
 }

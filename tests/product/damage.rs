@@ -6,10 +6,11 @@
 //! newest record of a source, which no other record names.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::Arc;
 
 use larder::error::{Error, ErrorKind};
-use larder::id::SnapshotId;
+use larder::id::{BlobType, SnapshotId};
 use larder::observe::Unobserved;
 use larder::ops::backup::backup;
 use larder::ops::cat::cat;
@@ -17,12 +18,15 @@ use larder::ops::catalog::Catalog;
 use larder::ops::check::{CheckOptions, check, remember};
 use larder::ops::ls::{Depth, ls};
 use larder::ops::tag::{TagChange, tag};
+use larder::repo::blobs::BlobRead;
 use larder::repo::disk::{Disk, DiskError, Result as DiskResult};
 use larder::repo::snapshots::Snapshot;
 use larder_testkit::campaign;
 use larder_testkit::sim_disk::SimDisk;
 
-use super::rig::{CopyCapture, StopsAt, backend, fresh, host, open, options, save, settled};
+use super::rig::{
+    CopyCapture, StopsAtDatabases, backend, fresh, host, open, options, save, settled,
+};
 use super::ruled_disk::{Intent, Rule, RuledDisk, failure};
 use super::tree::{Content, Held, Tree, path_on_source, read_back};
 
@@ -44,8 +48,13 @@ impl Sample {
         let mut snapshots = BTreeMap::from([(first, tree.content())]);
         tree.change();
         let repository = open(backend(disk.clone())).unwrap();
-        let stopped =
-            backup(&repository, &options(&tree), &CopyCapture, &host(2), &StopsAt::new(8));
+        let stopped = backup(
+            &repository,
+            &options(&tree),
+            &CopyCapture,
+            &host(2),
+            &StopsAtDatabases::default(),
+        );
         assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
         let newest = save(backend(disk.clone()), &tree, 3).unwrap().id.unwrap();
         snapshots.insert(newest, tree.content());
@@ -122,6 +131,9 @@ impl Sample {
         let content = read_back(&catalog, snapshot.unwrap())
             .unwrap_or_else(|error| panic!("{what}: the next snapshot: {error}"));
         assert!(content == self.tree.content(), "{what}: the next snapshot differs");
+        let report = check(&catalog, CheckOptions { read_data: true }, &Unobserved).unwrap();
+        let hit = report.findings.iter().flat_map(|finding| &finding.affected);
+        assert!(hit.into_iter().all(|affected| affected.snapshot != id), "{what}: {report:#?}");
     }
 }
 
@@ -245,6 +257,38 @@ fn a_lost_object_is_reported_and_heals() {
         assert_eq!(sample.is_reported(disk.clone(), path), !nobody_names_it, "{path}");
         sample.assert_heals(&disk, path);
     }
+}
+
+/// Without files nothing in a manifest says when it was read: the night after makes the very same node.
+#[test]
+fn a_node_that_rots_is_met_by_the_next_backup_and_stored_again() {
+    let (disk, tree) = (fresh(), Tree::bare());
+    fs::create_dir(tree.path().join("shelf")).unwrap();
+    let night = |number| save(backend(disk.clone()), &tree, number).unwrap();
+    let root = night(1).record.manifest;
+    let repository = open(backend(disk.clone())).unwrap();
+    let catalog = Catalog::open(&repository).unwrap();
+    let place = catalog.reader().unwrap().place(BlobType::ManifestNode, &root).unwrap().unwrap();
+    drop(catalog);
+    let path = format!("packs/{}", place.pack);
+    let mut bytes = disk.files()[&path].clone();
+    bytes[usize::try_from(place.offset).unwrap() + 20] ^= 0x10;
+    assert!(disk.overwrite(&path, &bytes));
+    let report = night(2);
+    assert_eq!(report.damage.len(), 1, "{:?}", report.damage);
+    assert_eq!(report.record.manifest, root);
+    let catalog = Catalog::open(&repository).unwrap();
+    assert!(catalog.facts().damaged_places().contains(&(place.pack, place.offset)));
+    for (snapshot, _) in catalog.snapshots() {
+        assert!(read_back(&catalog, snapshot).unwrap() == tree.content(), "not healed");
+    }
+    drop(catalog);
+    let packs = disk.list("packs").unwrap().len();
+    assert_eq!(
+        (night(3).damage, disk.list("packs").unwrap().len()),
+        (vec![], packs),
+        "stored thrice"
+    );
 }
 
 /// A file whose bytes the disk cannot give.

@@ -69,13 +69,25 @@ fn killed_everywhere(
 #[test]
 fn a_backup_on_a_dead_writers_segments_survives_a_power_loss() {
     let tree = Tree::new();
-    let base = fresh();
+    killed_then_saved(&fresh(), &tree);
+}
+
+/// The second writer has nothing new to store: all that its snapshot needs was listed by the dead one.
+#[test]
+fn a_backup_that_needs_nothing_but_a_dead_writers_segment_survives_a_power_loss() {
+    let (tree, disk) = (Tree::new(), fresh());
+    save(backend(disk.clone()), &tree, 1).unwrap();
+    tree.remove("sub/old.txt");
+    killed_then_saved(&settled(&disk), &tree);
+}
+
+fn killed_then_saved(base: &SimDisk, tree: &Tree) {
     let saved = std::cell::Cell::new(None);
     let second = |backend: Arc<dyn Backend>| {
-        saved.set(save(backend, &tree, 41)?.id);
+        saved.set(save(backend, tree, 41)?.id);
         Ok(())
     };
-    killed_everywhere(&base, &tree, second, |after, when| {
+    killed_everywhere(base, tree, second, |after, when| {
         let repository = open(backend(after.clone())).unwrap();
         let report = check_all(&repository).unwrap();
         assert!(report.is_clean(), "{when}: {:#?} {:#?}", report.findings, report.missing);

@@ -1,8 +1,6 @@
 //! Who may work at the same time, and what the dead leave behind.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use larder::error::{Error, ErrorKind, Result};
 use larder::observe::Unobserved;
@@ -10,36 +8,21 @@ use larder::ops::backup::{BackupReport, backup};
 use larder::ops::catalog::Catalog;
 use larder::repo::disk::Disk;
 use larder::repo::locks::try_alone;
-use larder::snapshot::archive::capture::Capture;
-use larder::sqlite::captured::{CaptureError, Captured};
 use larder_testkit::fault_backend::{FaultBackend, Verb};
 use larder_testkit::sim_disk::{Pattern, SimDisk};
 
 use super::rig::{
-    CopyCapture, StopsAt, backend, check_all, fresh, host, open, options, save, settled,
+    CopyCapture, Meanwhile, StopsAtDatabases, backend, check_all, fresh, host, open, options, save,
+    settled,
 };
 use super::tree::{Tree, read_back};
 
-/// Does something in the middle of a backup: files are stored, the database is not.
-struct Meanwhile<F> {
-    work: F,
-    times: AtomicU64,
-}
-
-impl<F: Fn() + Sync> Capture for Meanwhile<F> {
-    fn capture(&self, path: &Path) -> std::result::Result<Captured, CaptureError> {
-        (self.work)();
-        self.times.fetch_add(1, Ordering::Relaxed);
-        CopyCapture.capture(path)
-    }
-}
-
 /// A backup of `shelf` in whose middle something else happens.
 fn save_while(disk: &SimDisk, tree: &Tree, work: impl Fn() + Sync) -> Result<BackupReport> {
-    let meanwhile = Meanwhile { work, times: AtomicU64::new(0) };
+    let meanwhile = Meanwhile::new(work);
     let repository = open(backend(disk.clone()))?;
     let report = backup(&repository, &options(tree), &meanwhile, &host(40), &Unobserved);
-    assert_eq!(meanwhile.times.into_inner(), 1);
+    assert_eq!(meanwhile.times(), 1);
     report
 }
 
@@ -121,7 +104,8 @@ fn check_and_reading_go_on_beside_a_backup_and_a_switch_does_not() {
 /// A backup that is asked to stop once it has stored something.
 fn interrupt(disk: &SimDisk, tree: &Tree) {
     let repository = open(backend(disk.clone())).unwrap();
-    let outcome = backup(&repository, &options(tree), &CopyCapture, &host(30), &StopsAt::new(8));
+    let outcome =
+        backup(&repository, &options(tree), &CopyCapture, &host(30), &StopsAtDatabases::default());
     assert!(matches!(outcome, Err(Error::Interrupted)), "{outcome:?}");
 }
 
@@ -153,7 +137,7 @@ fn a_pack_that_goes_while_a_backup_builds_on_it_stops_the_backup() {
     let mut stopped = 0;
     for (process, path) in (50..).zip(old) {
         let disk = settled(&disk);
-        let meanwhile = Meanwhile { work: || assert!(disk.lose(&path)), times: AtomicU64::new(0) };
+        let meanwhile = Meanwhile::new(|| assert!(disk.lose(&path)));
         let repository = open(backend(disk.clone())).unwrap();
         let outcome = backup(&repository, &options(&tree), &meanwhile, &host(process), &Unobserved);
         match outcome {
@@ -172,6 +156,49 @@ fn a_pack_that_goes_while_a_backup_builds_on_it_stops_the_backup() {
         }
     }
     assert!(stopped > 0, "no pack was relied upon");
+}
+
+#[test]
+fn a_segment_that_goes_while_a_backup_builds_on_it_stops_the_backup() {
+    let (disk, tree) = (fresh(), Tree::new());
+    save(backend(disk.clone()), &tree, 1).unwrap();
+    let segment = disk.files().into_keys().find(|path| path.starts_with("index/")).unwrap();
+    tree.change();
+    let error = save_while(&disk, &tree, || assert!(disk.lose(&segment))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damage, "{error}");
+    assert!(error.to_string().contains(&segment), "{error}");
+    assert_eq!(disk.list("snapshots").unwrap().len(), 1);
+    // The next one begins without that segment and stores what it cannot find.
+    save(backend(disk.clone()), &tree, 42).unwrap();
+    let repository = open(backend(disk)).unwrap();
+    let catalog = Catalog::open(&repository).unwrap();
+    let newest = catalog.listing().newest("shelf").unwrap();
+    assert!(read_back(&catalog, newest).unwrap() == tree.content());
+}
+
+#[test]
+fn segments_that_are_merged_while_a_backup_builds_on_them_are_found_in_the_merged_one() {
+    let (disk, tree, other) = (fresh(), Tree::new(), Tree::bare());
+    for night in 1..=8 {
+        other.write("night", format!("{night}").as_bytes());
+        save_as(&disk, if night == 1 { &tree } else { &other }, &format!("of {night}"), night)
+            .unwrap();
+    }
+    let before = disk.list("index").unwrap();
+    save_while(&disk, &tree, || {
+        other.write("night", b"9");
+        save_as(&disk, &other, "of 9", 50).unwrap();
+        let after = disk.list("index").unwrap();
+        assert!(before.iter().any(|segment| !after.contains(segment)), "nothing was merged");
+    })
+    .unwrap();
+    let repository = open(backend(disk)).unwrap();
+    let report = check_all(&repository).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+    let catalog = Catalog::open(&repository).unwrap();
+    let newest = catalog.listing().newest("shelf").unwrap();
+    assert!(newest.record.counts.new_stored_bytes < 2500, "the image was stored again");
+    assert!(read_back(&catalog, newest).unwrap() == tree.content());
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod locks;
 mod missing;
 mod rig;
 mod ruled_disk;
+mod scenario;
 mod space;
 mod threads;
 mod tree;

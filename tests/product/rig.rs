@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use larder::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel};
 use larder::error::Result;
@@ -117,6 +117,30 @@ impl Capture for CopyCapture {
     }
 }
 
+/// Does something in the middle of a backup: files are stored, the database is not.
+pub(super) struct Meanwhile<F> {
+    work: F,
+    times: AtomicU64,
+}
+
+impl<F: Fn() + Sync> Meanwhile<F> {
+    pub(super) fn new(work: F) -> Self {
+        Self { work, times: AtomicU64::new(0) }
+    }
+
+    pub(super) fn times(&self) -> u64 {
+        self.times.load(Ordering::Relaxed)
+    }
+}
+
+impl<F: Fn() + Sync> Capture for Meanwhile<F> {
+    fn capture(&self, path: &Path) -> std::result::Result<Captured, CaptureError> {
+        (self.work)();
+        self.times.fetch_add(1, Ordering::Relaxed);
+        CopyCapture.capture(path)
+    }
+}
+
 fn inode_of(path: &Path) -> (u64, u64) {
     let metadata = std::fs::symlink_metadata(path).unwrap();
     (metadata.dev(), metadata.ino())
@@ -128,26 +152,22 @@ fn spooled(bytes: &[u8]) -> File {
     file
 }
 
-/// Asks to stop at the n-th time that it is asked.
-pub(super) struct StopsAt {
-    asked: AtomicU64,
-    at: u64,
-}
+/// Asks to stop when all files are stored and the first database is about to be captured.
+#[derive(Default)]
+pub(super) struct StopsAtDatabases(AtomicBool);
 
-impl StopsAt {
-    pub(super) fn new(at: u64) -> Self {
-        Self { asked: AtomicU64::new(0), at }
+impl Observer for StopsAtDatabases {
+    fn begin(&self, phase: Phase, _: Option<Total>) {
+        if phase == Phase::Databases {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
-}
-
-impl Observer for StopsAt {
-    fn begin(&self, _: Phase, _: Option<Total>) {}
 
     fn advance(&self, _: u64, _: u64) {}
 
     fn warn(&self, _: Warning) {}
 
     fn cancelled(&self) -> bool {
-        self.asked.fetch_add(1, Ordering::Relaxed) >= self.at
+        self.0.load(Ordering::Relaxed)
     }
 }

@@ -24,7 +24,9 @@ use larder::snapshot::restore::contents::{Chunked, FileContents};
 use larder::snapshot::restore::error::RestoreError;
 use larder::snapshot::restore::plan::Placement;
 use larder::snapshot::restore::report::{Remarks, RestoreReport};
-use larder::snapshot::restore::run::{BATCH_ENTRIES, RestoreOptions, restore_tree};
+use larder::snapshot::restore::run::{
+    BATCH_ENTRIES, RestoreOptions, restore_tree, sync_file_system,
+};
 use larder::snapshot::source::exclude::Excludes;
 use larder::snapshot::source::metadata::ItemKind;
 use larder::snapshot::source::read::{ATTEMPTS, ReadPolicy};
@@ -128,6 +130,7 @@ const USUAL: RestoreOptions<'static> = RestoreOptions {
     resolution: Resolution::Kernel,
     observer: &Unobserved,
     total: None,
+    sync: sync_file_system,
 };
 
 /// By both resolutions; all at once, and one entry after the other, so that what an entry makes is there for the next.

@@ -14,7 +14,13 @@ use super::*;
 
 fn named<'a>(place: &'a Path, from: &'a str, at: &'a str, overwrite: bool) -> NamedPathRestore<'a> {
     let (from, at) = (from.as_bytes(), at.as_bytes());
-    NamedPathRestore { root: 0, from, target: place, at, overwrite, time: "20261122T030000" }
+    let time = "20261122T030000";
+    NamedPathRestore { root: 0, from, target: place, at, database: false, overwrite, time }
+}
+
+/// The same for an entry that was captured as a database.
+fn of_database<'a>(place: &'a Path, name: &'a str, overwrite: bool) -> NamedPathRestore<'a> {
+    NamedPathRestore { database: true, ..named(place, name, name, overwrite) }
 }
 
 fn restore_named(
@@ -60,7 +66,7 @@ fn a_replaced_database_moves_aside_with_its_journals() {
     for name in ["app.db", "app.db-wal", "app.db-shm", "app.db-journal", "app.db2", "other"] {
         fs::write(live.join(name), format!("live {name}")).unwrap();
     }
-    let report = restore_named(&entries, &blobs, &named(&live, "app.db", "app.db", true)).unwrap();
+    let report = restore_named(&entries, &blobs, &of_database(&live, "app.db", true)).unwrap();
     let aside = live.join(".larder-replaced-20261122T030000");
     assert_eq!(report.replaced.as_ref(), Some(&aside));
     assert_eq!(fs::read(live.join("app.db")).unwrap(), b"snapshot");
@@ -78,10 +84,58 @@ fn a_stale_journal_alone_is_in_the_way_too() {
     let live = yard.target();
     fs::create_dir(&live).unwrap();
     fs::write(live.join("app.db-wal"), "stale").unwrap();
-    let refused = restore_named(&entries, &blobs, &named(&live, "app.db", "app.db", false));
+    let refused = restore_named(&entries, &blobs, &of_database(&live, "app.db", false));
     assert!(matches!(refused, Err(RestoreError::Exists { path }) if path.ends_with("app.db-wal")));
-    restore_named(&entries, &blobs, &named(&live, "app.db", "app.db", true)).unwrap();
+    restore_named(&entries, &blobs, &of_database(&live, "app.db", true)).unwrap();
     assert_eq!(names(&live), [".larder-replaced-20261122T030000", "app.db"]);
+}
+
+#[test]
+fn a_name_like_a_journals_beside_a_plain_file_is_somebodys_file() {
+    let (yard, blobs) = (Yard::new(), Blobs::default());
+    yard.write("notes", "snapshot");
+    yard.write("sealed", b"SQLite format 3\0 and so on");
+    let entries = archive(&yard.source(), &blobs);
+    let live = yard.target();
+    fs::create_dir(&live).unwrap();
+    for name in ["notes-wal", "notes-journal"] {
+        fs::write(live.join(name), "mine").unwrap();
+    }
+    assert_clean(&restore_named(&entries, &blobs, &named(&live, "notes", "notes", false)).unwrap());
+    let report = restore_named(&entries, &blobs, &named(&live, "notes", "notes", true)).unwrap();
+    assert_eq!(names(&report.replaced.unwrap()), ["notes"]);
+    assert_eq!(names(&live)[1..], ["notes", "notes-journal", "notes-wal"]);
+
+    // What stood there was a database, so the log is its.
+    fs::write(live.join("notes"), b"SQLite format 3\0").unwrap();
+    let here = NamedPathRestore { time: "later", ..named(&live, "notes", "notes", true) };
+    let report = restore_named(&entries, &blobs, &here).unwrap();
+    assert_eq!(names(&report.replaced.unwrap()), ["notes", "notes-journal", "notes-wal"]);
+    // What comes there is one, whatever its entry says of it.
+    fs::write(live.join("sealed-wal"), "stale").unwrap();
+    let here = named(&live, "sealed", "sealed", false);
+    let refused = restore_named(&entries, &blobs, &here);
+    assert!(matches!(refused, Err(RestoreError::Exists { path }) if path.ends_with("sealed-wal")));
+    assert_eq!(names(&live)[2..], ["notes", "sealed-wal"], "and nothing of it is left");
+}
+
+#[test]
+fn what_did_not_reach_the_disk_takes_the_place_of_nothing() {
+    let (yard, blobs) = (Yard::new(), Blobs::default());
+    yard.write("f", "content");
+    let entries = archive(&yard.source(), &blobs);
+    let live = yard.target();
+    fs::create_dir(&live).unwrap();
+    fs::write(live.join("f"), "live").unwrap();
+    let options = RestoreOptions { sync: |_| Err(rustix::io::Errno::IO.into()), ..USUAL };
+    let here = named(&live, "f", "f", true);
+    let failed = restore_path(entries.into_iter().map(Ok), &here, &blobs.contents(), options);
+    let message = failed.map(drop).unwrap_err().to_string();
+    assert!(message.contains("did not reach the disk: Input/output error"), "{message}");
+    assert_eq!(
+        (names(&live), fs::read(live.join("f")).unwrap()),
+        (vec!["f".into()], b"live".into())
+    );
 }
 
 #[test]

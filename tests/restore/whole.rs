@@ -12,6 +12,7 @@ use larder::snapshot::restore::plan::Placement;
 use larder::snapshot::restore::run::{RestoreOptions, restore_tree};
 use larder_testkit::compare::differences;
 use larder_testkit::trees::plant;
+use rustix::io::Errno;
 
 use super::*;
 use crate::nobody;
@@ -246,5 +247,27 @@ fn closed_directories_are_filled_before_they_close() {
         for path in ["shut", "shut/in"] {
             fs::set_permissions(root.join(path), fs::Permissions::from_mode(0o755)).unwrap();
         }
+    }
+}
+
+#[test]
+fn a_restore_that_did_not_reach_the_disk_has_failed() {
+    let (yard, blobs) = (Yard::new(), Blobs::default());
+    yard.write("f", "content");
+    let entries = archive(&yard.source(), &blobs);
+    for (errno, is_full) in [(Errno::IO, false), (Errno::NOSPC, true), (Errno::DQUOT, true)] {
+        let target = yard.0.path().join(format!("{errno:?}"));
+        let options = RestoreOptions { sync: failing_with(errno), ..USUAL };
+        let failed = restore(&entries, &blobs, &target, options).map(drop).unwrap_err();
+        assert!(matches!(&failed, RestoreError::NotDurable { path, .. } if *path == target));
+        assert_eq!(failed.is_no_space(), is_full, "{failed}");
+    }
+}
+
+fn failing_with(errno: Errno) -> fn(std::os::fd::BorrowedFd<'_>) -> std::io::Result<()> {
+    match errno {
+        Errno::NOSPC => |_| Err(Errno::NOSPC.into()),
+        Errno::DQUOT => |_| Err(Errno::DQUOT.into()),
+        _ => |_| Err(Errno::IO.into()),
     }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::cli::args::OfSource;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Result;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::escape::printable;
 use crate::cli::output::json::snapshot::SnapshotRef;
@@ -67,11 +67,11 @@ pub(crate) fn run(args: &RestoreArgs, context: &Context) -> Result<Exit> {
     progress.finish();
     let said = Said { restored: &restored?, snapshot, took: began.elapsed(), context };
     said.remarks();
-    match context.console.form() {
-        Form::Text => said.page()?,
-        _ => context.console.json_line("summary", &said.summary())?,
-    }
-    Ok(said.exit().or_worse(context.note_damage(&catalog, &reader)))
+    let spoken = match context.console.form() {
+        Form::Text => said.page(),
+        _ => context.console.json_line("summary", &said.summary()),
+    };
+    Failure::after(said.exit().or_worse(context.note_damage(&catalog, &reader)), spoken)
 }
 
 fn request(args: &RestoreArgs, context: &Context) -> RestoreRequest {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Result;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::escape::printable;
 use crate::cli::output::json::Document;
@@ -51,12 +51,12 @@ pub(crate) fn run(args: &SnapshotsArgs, context: &Context) -> Result<Exit> {
     let repository = context.open()?;
     let catalog = Catalog::open(&repository)?;
     let chosen: Vec<Tagged<'_>> = catalog.snapshots().filter(|it| args.want(it)).collect();
-    if context.console.form() == Form::Text {
-        page(args, context, &chosen)?;
+    let spoken = if context.console.form() == Form::Text {
+        page(args, context, &chosen)
     } else {
-        document(context, &catalog, &chosen)?;
-    }
-    Ok(faults(context, &catalog))
+        document(context, &catalog, &chosen)
+    };
+    Failure::after(faults(context, &catalog), spoken)
 }
 
 impl SnapshotsArgs {

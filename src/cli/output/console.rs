@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::args::{Colors, Globals};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
-use crate::cli::output::escape::{printable, shorten_ids, tame};
+use crate::cli::output::escape::{one_line, printable, shorten_ids};
 use crate::cli::output::json::{ErrorBody, Line, Path, WarningBody, WarningKind};
 
 /// What standard output carries.
@@ -130,10 +130,15 @@ impl Console {
         }
     }
 
-    /// A line of text on standard output.
+    /// A line of text on standard output, and no more than one.
+    #[expect(clippy::unused_self, reason = "who may write on standard output has the console")]
     pub(crate) fn line(&self, text: &str) -> Result<()> {
-        let text = if self.output_is_terminal { tame(text) } else { text.into() };
-        write_line(&mut io::stdout().lock(), text.as_bytes())
+        write_line(&mut io::stdout().lock(), one_line(text).as_bytes())
+    }
+
+    /// Several lines of text that are this program's own.
+    pub(crate) fn page(&self, text: &str) -> Result<()> {
+        text.lines().try_for_each(|line| self.line(line))
     }
 
     /// A line of text that `--quiet` leaves out.
@@ -231,7 +236,7 @@ impl Console {
     }
 
     fn say(&self, label: &str, color: &str, text: &str) {
-        let text = tame(text);
+        let text = one_line(text);
         let mut error = io::stderr().lock();
         // Standard error is for people; when it is closed there are none.
         let _ = if self.colors {

@@ -12,16 +12,14 @@ pub(crate) fn printable(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A message, the lines that it has aside.
-pub(crate) fn tame(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| c != '\n' && is_unsafe(c)) {
+/// A message in one line, whatever the names in it: a line break in a path must not look like the beginning of another message.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) {
         return text.into();
     }
-    let mut tame = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if c == '\n' { tame.push(c) } else { push(&mut tame, c) }
-    }
-    tame.into()
+    let mut line = String::with_capacity(text.len() + 8);
+    text.chars().for_each(|c| push(&mut line, c));
+    line.into()
 }
 
 /// The text with the first eight digits of each id of 64: enough to find it, few enough to read.
@@ -97,8 +95,8 @@ mod tests {
     }
 
     #[test]
-    fn messages_keep_their_lines() {
-        assert_eq!(tame("one\ntwo\x07"), "one\ntwo\\x07");
-        assert!(matches!(tame("calm \\ text"), Cow::Borrowed(_)));
+    fn a_message_stays_one_line() {
+        assert_eq!(one_line("one\ntwo\x07"), "one\\ntwo\\x07");
+        assert!(matches!(one_line("calm \\ text"), Cow::Borrowed(_)));
     }
 }

@@ -28,7 +28,7 @@ impl Session<'_> {
             // names their snapshots, so those names must be durable before its own.
             backend.sync(layout::INDEX)?;
             backend.sync(layout::SNAPSHOTS)?;
-            session.known.confirm(backend)?;
+            session.known.confirm(session.repository)?;
             session.publish_record(record)
         })?;
         // The snapshot is saved: trouble with tidying up must not make it look otherwise.

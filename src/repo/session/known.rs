@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::codec::index::Place;
-use crate::id::{BlobId, BlobType, PackId};
+use crate::codec::index::{BlobKey, Place};
+use crate::id::{BlobId, BlobType, PackId, SegmentId};
 use crate::repo::backend::Backend;
 use crate::repo::distrust::Distrusted;
 use crate::repo::error::{Damage, Result};
 use crate::repo::facts::Facts;
-use crate::repo::index::{Index, Lookup, Segment, lookup};
+use crate::repo::index::{Index, Lookup, Segment, lookup, segment_damage};
 use crate::repo::layout;
 use crate::repo::repository::Repository;
 
@@ -107,9 +107,35 @@ impl Known {
             .extend(packs.iter().map(|(pack, _)| *pack));
     }
 
-    /// Looks once more for every pack that was relied upon, in a new listing. A pack that is gone or has another length would leave the
-    /// snapshot with a hole.
-    pub(super) fn confirm(&self, backend: &dyn Backend) -> Result<()> {
+    /// Looks once more for all that was relied upon: every pack with its length, and every place in a segment. What is gone or changed
+    /// would leave the snapshot with a hole.
+    pub(super) fn confirm(&self, repository: &Repository) -> Result<()> {
+        self.confirm_packs(repository.backend())?;
+        self.confirm_places(repository)
+    }
+
+    /// A segment that is gone was merged into another: whatever it listed must be listed still.
+    fn confirm_places(&self, repository: &Repository) -> Result<()> {
+        let (backend, own) =
+            (repository.backend(), self.own.read().unwrap_or_else(PoisonError::into_inner));
+        let listed: BTreeSet<SegmentId> =
+            layout::ids(&backend.list(layout::INDEX)?).map(|(id, _)| id).collect();
+        let relied_upon = self.index.segments().iter().chain(own.iter());
+        let mut gone = relied_upon.filter(|segment| !listed.contains(&segment.id)).peekable();
+        if gone.peek().is_none() {
+            return Ok(());
+        }
+        let now = Index::load(backend, repository.keys())?;
+        match gone.find(|segment| !is_covered(segment, &now)) {
+            None => Ok(()),
+            Some(segment) => {
+                let reason = "is gone since this backup began, and no other lists what it did";
+                Err(segment_damage(&segment.id, reason.to_owned()).into())
+            }
+        }
+    }
+
+    fn confirm_packs(&self, backend: &dyn Backend) -> Result<()> {
         let listed = list_packs(backend)?;
         let sound = self.sound.read().unwrap_or_else(PoisonError::into_inner);
         let relied_upon = self.relied_upon.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,6 +148,19 @@ impl Known {
             .into()),
         }
     }
+}
+
+/// True when other segments list every place that can be read in this one.
+fn is_covered(segment: &Segment, index: &Index) -> bool {
+    let lists = |other: &Segment, key: &BlobKey, place: &Place| {
+        let numbers = other.view.find(key).unwrap_or_default();
+        numbers.filter_map(|number| other.view.entry(number).ok()).any(|(_, at)| at == *place)
+    };
+    segment
+        .view
+        .iter()
+        .flatten()
+        .all(|(key, place)| index.segments().iter().any(|other| lists(other, &key, &place)))
 }
 
 /// What has become of a pack that had `len` bytes.

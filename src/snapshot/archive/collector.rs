@@ -2,16 +2,16 @@
 
 use std::sync::mpsc::Receiver;
 
-use crate::codec::manifest::{Entry, EntryKind, FileEntry, Origin};
+use crate::codec::manifest::{Entry, EntryKind, FileEntry};
 use crate::observe::Observer;
 use crate::repo::blobs::BlobWrite;
 use crate::snapshot::archive::draft::Draft;
 use crate::snapshot::archive::file::FileStore;
 use crate::snapshot::archive::reading::{read, source_of};
 use crate::snapshot::archive::slots::{Late, LateDatabase, Read, Slot};
+use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
-use crate::snapshot::source::error::Problem;
 use crate::snapshot::source::metadata::{ItemKind, Stat};
 use crate::snapshot::source::read::Described;
 use crate::snapshot::source::unchanged::HardLinks;
@@ -21,6 +21,7 @@ pub(super) struct Collector<'a, 'w> {
     pub(super) request: &'w Request<'a>,
     pub(super) blobs: &'w dyn BlobWrite,
     pub(super) observer: &'w dyn Observer,
+    pub(super) stop: &'w Stop<'w>,
     pub(super) draft: Draft,
     pub(super) late: Late,
     pub(super) links: HardLinks<FileEntry>,
@@ -31,26 +32,30 @@ impl Collector<'_, '_> {
     /// Takes every slot of the walk; the draft is then complete, databases and the files beside them apart.
     pub(super) fn collect(
         mut self,
-        ordered: Receiver<Slot>,
+        ordered: Receiver<Vec<Slot>>,
     ) -> Result<(Draft, Late), ArchiveError> {
         let mut unread = false;
-        for slot in ordered {
+        for slot in ordered.into_iter().flatten() {
             match slot {
                 Slot::Ready(described) => self.take(described)?,
                 Slot::Reading { item, previous, outcome } => match outcome.recv() {
-                    Ok(read) => self.take_read(item, previous.as_ref(), read?)?,
+                    Ok(read) => self.take_read(item, previous.as_ref(), read)?,
                     Err(_) => unread = true,
                 },
                 Slot::Link { item, previous } => self.take_link(item, previous.as_ref())?,
                 Slot::Database(database) => self.late.databases.push(database),
                 Slot::SideFile(file) => self.late.side_files.push(file),
+                Slot::GivenAway(main) => self.late.given_away.push(main),
                 Slot::Problem(key, problem) => self.tally.problem(key, &problem),
                 Slot::Notice(key, text) => self.tally.notice(key, text),
             }
         }
-        // A file is dropped unread only after another one has failed, whose slot has ended this loop. Should that ever not be so, a
-        // draft with a hole must still not become a snapshot.
+        // The worker has said why, or panicked. A draft with a hole must not become a snapshot in any case.
         if unread { Err(ArchiveError::Cancelled) } else { Ok((self.draft, self.late)) }
+    }
+
+    fn file_store(&self) -> FileStore<'_> {
+        FileStore::new(self.request.cut, self.blobs, self.stop)
     }
 
     fn take_link(&mut self, item: Item, previous: Option<&Entry>) -> Result<(), ArchiveError> {
@@ -60,7 +65,7 @@ impl Collector<'_, '_> {
                 Ok(described) => Read::File(described),
                 Err(problem) => Read::Problem(problem),
             },
-            None => read(self.request, &item, &mut FileStore::new(self.request.cut, self.blobs))?,
+            None => read(self.request, &item, &mut self.file_store())?,
         };
         self.take_read(item, previous, read)
     }
@@ -75,12 +80,6 @@ impl Collector<'_, '_> {
             Read::File(described) => {
                 if let EntryKind::File(file) = &described.entry.kind {
                     self.links.remember(&stat_of(&described.entry, file.size), file.clone());
-                    if file.origin == Origin::Unstable {
-                        self.tally.finding(
-                            item.key,
-                            "kept changing while it was read; what is saved is not one state of it",
-                        );
-                    }
                 }
                 self.tally.compare(previous, &described.entry);
                 self.take(described)
@@ -97,10 +96,8 @@ impl Collector<'_, '_> {
     }
 
     fn take(&mut self, described: Described) -> Result<(), ArchiveError> {
-        let Described { entry, attributes_left_out } = described;
-        if attributes_left_out {
-            self.tally.finding(entry.key.clone(), Problem::AttributesTooLarge.to_string());
-        }
+        self.tally.flaws(&described);
+        let entry = described.entry;
         if let EntryKind::File(file) = &entry.kind {
             self.observer.advance(1, file.size);
         }

@@ -37,16 +37,18 @@ impl Draft {
         if entries.is_empty() {
             return Ok(());
         }
-        match encoded(&entries) {
-            Ok(bytes) => self.write_node(&bytes),
-            // Long paths and attributes: fewer at a time.
-            Err(CodecError::TooLarge { .. }) if entries.len() > 1 => {
-                entries.chunks(1).try_for_each(|one| {
-                    let bytes = encoded(one).map_err(io::Error::other)?;
-                    self.write_node(&bytes)
+        let several = entries.len() > 1;
+        let node = Node { body: NodeBody::Leaf(entries), extensions: Vec::new() };
+        match (node.encode(), node.body) {
+            (Ok(bytes), _) => self.write_node(&bytes),
+            // Long paths and attributes: one at a time.
+            (Err(CodecError::TooLarge { .. }), NodeBody::Leaf(entries)) if several => {
+                entries.into_iter().try_for_each(|one| {
+                    self.batch.push(one);
+                    self.write_batch()
                 })
             }
-            Err(error) => Err(io::Error::other(error)),
+            (Err(error), _) => Err(io::Error::other(error)),
         }
     }
 
@@ -66,10 +68,6 @@ impl Draft {
             batch: Vec::new().into_iter(),
         })
     }
-}
-
-fn encoded(entries: &[Entry]) -> Result<Vec<u8>, CodecError> {
-    Node { body: NodeBody::Leaf(entries.to_vec()), extensions: Vec::new() }.encode()
 }
 
 /// The entries of a finished draft.

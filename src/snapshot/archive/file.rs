@@ -13,6 +13,7 @@ use crate::codec::pack::PackClass;
 use crate::id::BlobType;
 use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
 use crate::snapshot::archive::ArchiveError;
+use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::content::write::ContentWriter;
 
 /// Enough of a file to tell what it is.
@@ -43,13 +44,14 @@ impl Stored {
 pub(super) struct FileStore<'a> {
     cut: Params,
     blobs: &'a dyn BlobWrite,
+    stop: &'a Stop<'a>,
     head: Vec<u8>,
     buffer: Vec<u8>,
 }
 
 impl<'a> FileStore<'a> {
-    pub(super) fn new(cut: Params, blobs: &'a dyn BlobWrite) -> Self {
-        Self { cut, blobs, head: Vec::with_capacity(HEAD_BYTES), buffer: Vec::new() }
+    pub(super) fn new(cut: Params, blobs: &'a dyn BlobWrite, stop: &'a Stop<'a>) -> Self {
+        Self { cut, blobs, stop, head: Vec::with_capacity(HEAD_BYTES), buffer: Vec::new() }
     }
 
     /// Reads a file to its end and stores what is new of it, unless its head says that it is something else.
@@ -77,6 +79,8 @@ impl<'a> FileStore<'a> {
         while let Ok(batch) = stream.next_batch(BATCH_BYTES)
             && !batch.is_empty()
         {
+            // A large file must not hold up a run that is to end.
+            self.stop.check()?;
             for chunk in store_batch(&batch, compression, self.blobs)? {
                 content.push(chunk)?;
             }

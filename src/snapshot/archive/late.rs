@@ -1,33 +1,33 @@
 //! The second act: databases are captured, and files beside them are left out where the capture has read them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-
-use crate::chunker::pages::{DEFAULT_GROUP_BYTES, PageGroup, PageGroups};
-use crate::codec::content::{ChunkRef, Content};
+use crate::codec::content::Content;
 use crate::codec::manifest::{Entry, EntryKey, EntryKind, FileEntry, Origin};
-use crate::codec::pack::PackClass;
-use crate::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord};
-use crate::id::BlobType;
+use crate::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel, DatabaseRecord};
 use crate::observe::{Observer, Phase, Total};
-use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
-use crate::snapshot::archive::file::{FileStore, Stored};
-use crate::snapshot::archive::reading::{absolute, read, source_of};
+use crate::repo::blobs::BlobWrite;
+use crate::snapshot::archive::file::FileStore;
+use crate::snapshot::archive::pages::CapturedStore;
+use crate::snapshot::archive::reading::{absolute, read, read_plainly, source_of};
 use crate::snapshot::archive::slots::{Late, LateDatabase, Read, SideFile};
+use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
-use crate::snapshot::content::write::ContentWriter;
+use crate::snapshot::beneath::split_last;
+use crate::snapshot::source::error::Problem;
+use crate::snapshot::source::metadata::ItemKind;
+use crate::snapshot::source::read::Described;
+use crate::snapshot::source::walk::Item;
 use crate::sqlite::captured::{CaptureError, Captured};
+use crate::sqlite::header::JournalMode;
 use crate::sqlite::identity::{observe, settled_before};
+use crate::sqlite::recognise::{SIDE_HEAD_BYTES, is_side_file};
 
 /// How often a database is captured that is replaced meanwhile.
 const CAPTURES: usize = 3;
-
-/// Groups that are read and stored side by side.
-const GROUPS_AT_ONCE: usize = 4;
 
 /// What came after the bulk pass.
 #[derive(Default)]
@@ -46,8 +46,9 @@ pub(super) fn capture_all(
     late: &Late,
     tally: &mut Tally,
 ) -> Result<LateEntries, ArchiveError> {
-    let mut act =
-        Act { request, blobs, tally, complete: BTreeSet::new(), done: LateEntries::default() };
+    let stop = Stop::new(observer);
+    let (complete, done) = (BTreeSet::new(), LateEntries::default());
+    let mut act = Act { request, blobs, stop: &stop, tally, complete, done };
     let unrecognised = act.mains_of_side_files(late);
     let databases = || late.databases.iter().chain(&unrecognised);
     if databases().next().is_some() {
@@ -56,13 +57,12 @@ pub(super) fn capture_all(
         observer.begin(Phase::Databases, Some(Total { items, bytes, estimated: false }));
     }
     for database in databases() {
-        if observer.cancelled() {
-            return Err(ArchiveError::Cancelled);
-        }
+        stop.check()?;
         act.database(database)?;
         observer.advance(1, database.item.stat.size);
     }
     for file in &late.side_files {
+        stop.check()?;
         act.side_file(file)?;
     }
     act.done.databases.sort_by(|a, b| (a.root, &a.path).cmp(&(b.root, &b.path)));
@@ -72,6 +72,7 @@ pub(super) fn capture_all(
 struct Act<'a, 'r> {
     request: &'a Request<'r>,
     blobs: &'a dyn BlobWrite,
+    stop: &'a Stop<'a>,
     tally: &'a mut Tally,
     /// Databases whose captured bytes need no file beside them.
     complete: BTreeSet<EntryKey>,
@@ -87,10 +88,12 @@ impl Act<'_, '_> {
             .side_files
             .iter()
             .map(|file| &file.main)
+            .chain(&late.given_away)
             .filter(|main| !known.contains(main))
             .collect();
         let looked = mains.into_iter().map(|main| source_of(self.request, main).look(&main.path));
-        looked.flatten().map(|item| LateDatabase { item, previous: None }).collect()
+        let files = looked.flatten().filter(|item| item.stat.kind == ItemKind::File);
+        files.map(|item| LateDatabase { item, previous: None }).collect()
     }
 
     fn database(&mut self, database: &LateDatabase) -> Result<(), ArchiveError> {
@@ -100,25 +103,45 @@ impl Act<'_, '_> {
         }
         let captured = match self.capture(&database.item.key) {
             Ok(Some(captured)) => captured,
-            Ok(None) => {
-                let key = database.item.key.clone();
-                self.tally.finding(key, "replaced while it was captured; not saved");
-                return Ok(());
-            }
+            Ok(None) => return self.as_it_lies(database, "it was replaced all the time"),
             Err(CaptureError::Cancelled { .. }) => return Err(ArchiveError::Cancelled),
             Err(error) if error.is_no_space() => return Err(ArchiveError::Capture(error)),
-            Err(error) => {
-                self.tally.finding(
-                    database.item.key.clone(),
-                    format!("database not saved: {}", in_full(&error)),
-                );
+            Err(error) => return self.as_it_lies(database, &in_full(&error)),
+        };
+        let (cut, blobs, stop) = (self.request.cut, self.blobs, self.stop);
+        let content = CapturedStore { cut, blobs, stop }.store(&captured)?;
+        let record = record_of(&database.item.key, &captured);
+        self.report(&database.item.key, &record);
+        if database.item.stat.links > 1 && captured.journal_mode == JournalMode::Wal {
+            let what =
+                "has other names (hard links): what is in a log beside one of them is not saved";
+            self.tally.finding(database.item.key.clone(), what);
+        }
+        self.keep(database, content, record, !captured.needs_side_files());
+        Ok(())
+    }
+
+    /// Saves the bytes of a database that could not be captured, read like those of any file; its log and its journal too.
+    fn as_it_lies(&mut self, database: &LateDatabase, why: &str) -> Result<(), ArchiveError> {
+        let item = &database.item;
+        let mut store = FileStore::new(self.request.cut, self.blobs, self.stop);
+        let mut described = match read_plainly(self.request, item, &mut store)? {
+            Ok(described) => described,
+            Err(problem) => {
+                let what = format!("database not saved: {why}; {problem}");
+                self.tally.finding(item.key.clone(), what);
                 return Ok(());
             }
         };
-        let content = self.store(&captured)?;
-        let record = record_of(&database.item.key, &captured);
-        self.report(&database.item.key, &record);
-        self.keep(database, content, record, !captured.needs_side_files());
+        let what = format!("not captured: {why}; its bytes were saved as they are");
+        self.tally.finding(item.key.clone(), what);
+        self.tally.flaws(&described);
+        if let EntryKind::File(file) = &mut described.entry.kind {
+            file.origin = Origin::Database;
+            self.done.databases.push(record_as_it_lies(&item.key, file, why));
+        }
+        self.tally.compare(database.previous.as_ref(), &described.entry);
+        self.done.entries.insert(item.key.clone(), described.entry);
         Ok(())
     }
 
@@ -144,6 +167,7 @@ impl Act<'_, '_> {
         let record = self.request.parent?.databases.iter().find(is_it)?;
         let now = observe(&absolute(source_of(self.request, key), key)).ok()?;
         let same = record.label == DatabaseLabel::Committed
+            && (record.check == CheckResult::QuickOk || record.len == 0)
             && record.identity.as_ref() == Some(&now)
             && settled_before(&now, record.captured_at_ns);
         same.then(|| (file.content.clone(), record.clone()))
@@ -166,8 +190,7 @@ impl Act<'_, '_> {
         };
         match source_of(self.request, &item.key).describe_file(item, file) {
             Ok(described) => {
-                self.tally.compare(database.previous.as_ref(), &described.entry);
-                self.done.entries.insert(item.key.clone(), described.entry);
+                self.take(database.previous.as_ref(), described);
                 self.done.databases.push(record);
                 if complete {
                     self.complete.insert(item.key.clone());
@@ -177,53 +200,12 @@ impl Act<'_, '_> {
         }
     }
 
-    fn store(&self, captured: &Captured) -> Result<Content, ArchiveError> {
-        match page_groups(captured) {
-            Some(groups) => self.store_groups(&captured.file, &groups),
-            None => self.store_plainly(captured),
-        }
-    }
-
-    fn store_groups(&self, file: &File, groups: &[PageGroup]) -> Result<Content, ArchiveError> {
-        let mut content = ContentWriter::new(self.blobs);
-        for batch in groups.chunks(GROUPS_AT_ONCE) {
-            let stored: Vec<ChunkRef> = batch
-                .into_par_iter()
-                .map(|group| self.store_group(file, group))
-                .collect::<Result<_, _>>()?;
-            for chunk in stored {
-                content.push(chunk)?;
-            }
-        }
-        Ok(content.finish()?)
-    }
-
-    fn store_group(&self, file: &File, group: &PageGroup) -> Result<ChunkRef, ArchiveError> {
-        let mut plain = vec![0; usize::try_from(group.len).unwrap_or_default()];
-        file.read_exact_at(&mut plain, group.offset).map_err(ArchiveError::Spool)?;
-        let blob = NewBlob {
-            blob_type: BlobType::Data,
-            class: PackClass::BaseGroups,
-            compression: Compression::Always,
-            plain: &plain,
-        };
-        Ok(ChunkRef { id: self.blobs.put(blob)?.id, len: plain.len() as u64 })
-    }
-
-    /// Bytes that are not known to be pages are cut like any file.
-    fn store_plainly(&self, captured: &Captured) -> Result<Content, ArchiveError> {
-        let mut bytes = SpoolBytes { file: &captured.file, at: 0, failure: None };
-        let mut store = FileStore::new(self.request.cut, self.blobs);
-        let stored = store.store(&mut bytes, captured.len, |_| false)?;
-        match bytes.failure {
-            Some(error) => Err(ArchiveError::Spool(error)),
-            None => Ok(Stored::into_content(stored)),
-        }
-    }
-
     fn report(&mut self, key: &EntryKey, record: &DatabaseRecord) {
         let what = match record.label {
-            DatabaseLabel::Committed => None,
+            DatabaseLabel::Committed => match &record.check {
+                CheckResult::NotRun(_) if record.len > 0 => Some("saved, but not checked"),
+                _ => None,
+            },
             DatabaseLabel::Recovered => Some("recovered from its journal in a private copy"),
             DatabaseLabel::CrashImage => {
                 Some("saved as a crash would have left it: it could not be read through SQLite")
@@ -235,6 +217,9 @@ impl Act<'_, '_> {
         };
         let failed = match &record.check {
             CheckResult::Failed(problem) => format!(" (quick_check: {problem})"),
+            CheckResult::NotRun(why) if record.label == DatabaseLabel::Committed => {
+                format!(": quick_check did not run: {why}")
+            }
             _ => String::new(),
         };
         if let Some(what) = what {
@@ -242,20 +227,39 @@ impl Act<'_, '_> {
         }
     }
 
-    /// Keeps a file beside a database, unless what was captured is complete without it.
+    fn take(&mut self, previous: Option<&Entry>, described: Described) {
+        self.tally.flaws(&described);
+        self.tally.compare(previous, &described.entry);
+        self.done.entries.insert(described.entry.key.clone(), described.entry);
+    }
+
+    /// Keeps a file beside a database, unless it belongs to it and what was captured is complete without it.
     fn side_file(&mut self, file: &SideFile) -> Result<(), ArchiveError> {
-        if self.complete.contains(&file.main) {
+        if self.complete.contains(&file.main) && self.belongs_to_a_database(&file.item) {
             return Ok(());
         }
-        let mut store = FileStore::new(self.request.cut, self.blobs);
+        let mut store = FileStore::new(self.request.cut, self.blobs, self.stop);
         match read(self.request, &file.item, &mut store)? {
-            Read::File(described) => {
-                drop(self.done.entries.insert(file.item.key.clone(), described.entry));
+            Read::File(described) => self.take(file.previous.as_ref(), described),
+            // It has become one since the walk came by.
+            Read::Database => {
+                self.database(&LateDatabase { item: file.item.clone(), previous: None })?;
             }
-            Read::Database => {}
             Read::Problem(problem) => self.tally.problem(file.item.key.clone(), &problem),
         }
         Ok(())
+    }
+
+    /// True when a file is what its name says, or gone.
+    fn belongs_to_a_database(&self, item: &Item) -> bool {
+        let mut head = [0; SIDE_HEAD_BYTES];
+        match source_of(self.request, &item.key).open_regular(&item.key.path) {
+            Ok((file, _)) => rustix::io::pread(&file, &mut head, 0).is_ok_and(|len| {
+                let name = OsStr::from_bytes(split_last(&item.key.path).1);
+                is_side_file(name, head.get(..len).unwrap_or_default())
+            }),
+            Err(problem) => matches!(problem, Problem::Vanished),
+        }
     }
 }
 
@@ -268,15 +272,6 @@ fn in_full(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// The groups of a database that is whole pages; nothing for other bytes.
-fn page_groups(captured: &Captured) -> Option<Vec<PageGroup>> {
-    let whole =
-        captured.page_count.checked_mul(u64::from(captured.page_size)) == Some(captured.len);
-    let page_count = u32::try_from(captured.page_count).ok().filter(|count| whole && *count > 0)?;
-    let groups = PageGroups::new(captured.page_size, DEFAULT_GROUP_BYTES).ok()?;
-    Some(groups.of_database(page_count).collect())
 }
 
 fn record_of(key: &EntryKey, captured: &Captured) -> DatabaseRecord {
@@ -295,25 +290,19 @@ fn record_of(key: &EntryKey, captured: &Captured) -> DatabaseRecord {
     }
 }
 
-/// The bytes of a spool, read without moving its cursor; remembers why it failed.
-struct SpoolBytes<'a> {
-    file: &'a File,
-    at: u64,
-    failure: Option<std::io::Error>,
-}
-
-impl std::io::Read for SpoolBytes<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self.file.read_at(buffer, self.at) {
-            Ok(len) => {
-                self.at += len as u64;
-                Ok(len)
-            }
-            Err(error) => {
-                let kind = error.kind();
-                self.failure = Some(error);
-                Err(kind.into())
-            }
-        }
+/// The record of a database whose bytes were read like those of any file.
+fn record_as_it_lies(key: &EntryKey, file: &FileEntry, why: &str) -> DatabaseRecord {
+    DatabaseRecord {
+        root: key.root,
+        path: key.path.clone(),
+        label: DatabaseLabel::Opaque,
+        method: CaptureMethod::RawCopy,
+        page_size: 0,
+        page_count: 0,
+        len: file.size,
+        check: CheckResult::NotRun(why.to_owned()),
+        captured_at_ns: file.read_at_ns,
+        identity: None,
+        extensions: Vec::new(),
     }
 }

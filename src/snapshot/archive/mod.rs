@@ -31,6 +31,7 @@ mod previous;
 mod tally;
 
 mod slots;
+mod stop;
 
 mod reading;
 
@@ -38,6 +39,7 @@ mod collector;
 mod walker;
 
 mod late;
+mod pages;
 mod scan;
 
 pub mod capture;
@@ -139,7 +141,7 @@ pub fn archive(
     let mut tally = Tally::default();
     let scanned = scan::scan(request, blobs, observer, &mut tally)?;
     let late = late::capture_all(request, blobs, observer, &scanned.late, &mut tally)?;
-    let manifest = assemble(scanned.draft, late.entries, blobs, &mut tally)?;
+    let manifest = assemble(scanned.draft, late.entries, blobs, (observer, &mut tally))?;
     Ok(Archived {
         manifest,
         counts: tally.counts,
@@ -155,11 +157,14 @@ fn assemble(
     draft: draft::Draft,
     mut late: BTreeMap<EntryKey, Entry>,
     blobs: &dyn BlobWrite,
-    tally: &mut Tally,
+    (observer, tally): (&dyn Observer, &mut Tally),
 ) -> Result<BlobId, ArchiveError> {
     let mut builder = ManifestBuilder::new(blobs);
     for entry in draft.into_entries().map_err(ArchiveError::Spool)? {
         let entry = entry.map_err(ArchiveError::Spool)?;
+        if observer.cancelled() {
+            return Err(ArchiveError::Cancelled);
+        }
         let later = late.split_off(&entry.key);
         for (_, before) in std::mem::replace(&mut late, later) {
             push(&mut builder, before, tally)?;

@@ -5,27 +5,51 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::codec::manifest::EntryKey;
-use crate::snapshot::archive::Request;
 use crate::snapshot::archive::file::{FileStore, Stored};
-use crate::snapshot::archive::slots::{Outcome, Read};
-use crate::snapshot::source::read::{ATTEMPTS, ReadPolicy};
+use crate::snapshot::archive::slots::Read;
+use crate::snapshot::archive::{ArchiveError, Request};
+use crate::snapshot::source::error::Problem;
+use crate::snapshot::source::read::{ATTEMPTS, Described, ReadFile, ReadPolicy};
 use crate::snapshot::source::walk::{Item, Source};
-use crate::sqlite::recognise::{SideFiles, recognise};
+use crate::sqlite::header::has_magic;
 
-/// Reads one file and stores what is new of it.
-pub(super) fn read(request: &Request<'_>, item: &Item, store: &mut FileStore<'_>) -> Outcome {
-    let source = source_of(request, &item.key);
-    let path = absolute(source, &item.key);
-    let policy = ReadPolicy { attempts: ATTEMPTS, now_ns: request.clock };
-    let is_database = |head: &[u8]| recognise(head, SideFiles::beside(&path)).is_some();
-    let read = source.read_file(&item.key.path, policy, |bytes| {
-        let len = bytes.size();
-        store.store(bytes, len, is_database)
-    })?;
-    Ok(match read {
+/// Reads one file and stores what is new of it, unless it begins as a database.
+///
+/// A database that does not (it is sealed, or empty) has a file beside it that gives it away; the walk comes upon that.
+pub(super) fn read(
+    request: &Request<'_>,
+    item: &Item,
+    store: &mut FileStore<'_>,
+) -> Result<Read, ArchiveError> {
+    Ok(match read_unless(request, item, store, has_magic)? {
         Err(problem) => Read::Problem(problem),
         Ok(file) if matches!(file.value, Stored::Special) => Read::Database,
         Ok(file) => Read::File(file.describe(item, Stored::into_content)),
+    })
+}
+
+/// Reads one file and stores what is new of it, whatever it is.
+pub(super) fn read_plainly(
+    request: &Request<'_>,
+    item: &Item,
+    store: &mut FileStore<'_>,
+) -> Result<Result<Described, Problem>, ArchiveError> {
+    let read = read_unless(request, item, store, |_| false)?;
+    Ok(read.map(|file| file.describe(item, Stored::into_content)))
+}
+
+fn read_unless(
+    request: &Request<'_>,
+    item: &Item,
+    store: &mut FileStore<'_>,
+    is_special: impl Fn(&[u8]) -> bool,
+) -> Result<Result<ReadFile<Stored>, Problem>, ArchiveError> {
+    let source = source_of(request, &item.key);
+    let policy = ReadPolicy { attempts: ATTEMPTS, now_ns: request.clock };
+    source.read_file(&item.key.path, policy, |bytes| {
+        let (len, hollow) = (bytes.size(), bytes.begins_with_a_hole());
+        // Behind a hole is not the head of the file but, say, that of a database in the image of a disk.
+        store.store(bytes, len, |head| !hollow && is_special(head))
     })
 }
 

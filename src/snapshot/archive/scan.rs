@@ -1,9 +1,8 @@
 //! The bulk pass: one thread walks, several read and store, one puts the entries in order.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::observe::Observer;
@@ -14,14 +13,15 @@ use crate::snapshot::archive::draft::Draft;
 use crate::snapshot::archive::file::FileStore;
 use crate::snapshot::archive::previous::Previous;
 use crate::snapshot::archive::reading::read;
-use crate::snapshot::archive::slots::{Job, Late, Slot};
+use crate::snapshot::archive::slots::{Batches, Job, Late, Slot};
+use crate::snapshot::archive::stop::{EndsTogether, Stop};
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::walker::Walker;
 use crate::snapshot::archive::{ArchiveError, Request};
 use crate::snapshot::source::unchanged::HardLinks;
 
-/// How far the walk may be ahead of the slowest file.
-const SLOTS: usize = 512;
+/// How far the walk may be ahead of the slowest file, in batches: in all about 16,000 entries, or 1 GiB of files.
+const BATCHES: usize = 256;
 
 /// What the bulk pass found.
 pub(super) struct Scanned {
@@ -39,52 +39,58 @@ pub(super) fn scan(
 ) -> Result<Scanned, ArchiveError> {
     let draft = Draft::create_in(request.spool_dir).map_err(ArchiveError::Spool)?;
     let previous = Previous::open(request.parent)?;
-    let stop = AtomicBool::new(false);
+    let stop = Stop::new(observer);
     let (jobs, waiting) = sync_channel::<Job>(request.workers * 2);
-    let waiting = Mutex::new(waiting);
-    let (slots, ordered) = sync_channel::<Slot>(SLOTS);
+    let waiting = Arc::new(Mutex::new(waiting));
+    let (slots, ordered) = sync_channel::<Vec<Slot>>(BATCHES);
     let (late, links, seen) = (Late::default(), HardLinks::default(), HashSet::new());
-    let collector = Collector { request, blobs, observer, draft, late, links, tally };
-    let walker = Walker { request, blobs, observer, previous, stop: &stop, slots, jobs, seen };
-    let (joined, collected) = thread::scope(|scope| {
+    let collector = Collector { request, blobs, observer, stop: &stop, draft, late, links, tally };
+    let walker =
+        Walker { request, blobs, previous, stop: &stop, slots: Batches::new(slots), jobs, seen };
+    let (walked, collected) = thread::scope(|scope| {
         for _ in 0..request.workers {
-            scope.spawn(|| work(request, blobs, &waiting, &stop));
+            let waiting = Arc::clone(&waiting);
+            scope.spawn(|| work(request, blobs, waiting, &stop));
         }
+        // The jobs that nobody has taken yet go with the last worker: then nobody waits for what will not come.
+        drop(waiting);
         let collecting = scope.spawn(|| {
-            let collected = collector.collect(ordered);
-            stop.store(true, Ordering::Relaxed);
-            collected
+            let _together = EndsTogether(&stop);
+            collector.collect(ordered).map_err(|error| stop.fail(error)).ok()
         });
+        let _together = EndsTogether(&stop);
         // Ends the channels, and with them the other threads.
-        let joined = walker.walk_all();
+        let walked = walker.walk_all().map_err(|error| stop.fail(error)).ok();
         let collected = collecting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (joined, collected)
+        (walked, collected)
     });
-    // A worker's or the collector's error is the cause; that the walk then stopped is its effect.
-    let (draft, late) = collected?;
-    let mut previous = joined?;
+    if let Some(cause) = stop.into_cause() {
+        return Err(cause);
+    }
+    let (Some(mut previous), Some((draft, late))) = (walked, collected) else {
+        return Err(ArchiveError::Cancelled);
+    };
     tally.counts.removed_files = previous.removed_files;
     Ok(Scanned { draft, late, parent_damage: previous.damage.take() })
 }
 
+/// Reads files until there are no more. Takes its share of the queue with it when it ends.
 fn work(
     request: &Request<'_>,
     blobs: &dyn BlobWrite,
-    waiting: &Mutex<Receiver<Job>>,
-    stop: &AtomicBool,
+    waiting: Arc<Mutex<Receiver<Job>>>,
+    stop: &Stop<'_>,
 ) {
-    let mut store = FileStore::new(request.cut, blobs);
+    let _together = EndsTogether(stop);
+    let mut store = FileStore::new(request.cut, blobs, stop);
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        if stop.load(Ordering::Relaxed) {
-            continue;
+        let Ok(job) = job else { break };
+        match stop.check().and_then(|()| read(request, &job.item, &mut store)) {
+            // Nobody waits any more when the collector has failed.
+            Ok(read) => drop(job.outcome.send(read)),
+            Err(error) => stop.fail(error),
         }
-        let outcome = read(request, &job.item, &mut store);
-        if outcome.is_err() {
-            stop.store(true, Ordering::Relaxed);
-        }
-        // Nobody waits any more when the collector has failed.
-        let _ = job.outcome.send(outcome);
     }
+    drop(waiting);
 }

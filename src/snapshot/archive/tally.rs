@@ -1,9 +1,10 @@
 //! Counting what a snapshot holds, and collecting what is to be said about it.
 
-use crate::codec::manifest::{Entry, EntryKey, EntryKind};
+use crate::codec::manifest::{Entry, EntryKey, EntryKind, Origin};
 use crate::codec::snapshot::Counts;
 use crate::snapshot::archive::SourceFinding;
 use crate::snapshot::source::error::Problem;
+use crate::snapshot::source::read::Described;
 
 /// Counts and findings of one run.
 #[derive(Default)]
@@ -40,6 +41,20 @@ impl Tally {
             }
             Counted::Directory => self.counts.dirs += 1,
             Counted::Other => self.counts.others += 1,
+        }
+    }
+
+    /// Says what an entry lacks of the thing that it stands for.
+    pub(super) fn flaws(&mut self, described: &Described) {
+        let entry = &described.entry;
+        if described.attributes_left_out {
+            self.finding(entry.key.clone(), Problem::AttributesTooLarge.to_string());
+        }
+        if matches!(&entry.kind, EntryKind::File(file) if file.origin == Origin::Unstable) {
+            self.finding(
+                entry.key.clone(),
+                "kept changing while it was read; what is saved is not one state of it",
+            );
         }
     }
 

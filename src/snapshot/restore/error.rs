@@ -37,6 +37,20 @@ pub enum RestoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// Some process has the database open that is to be moved aside: what it writes from then on would be lost.
+    #[error("{} is open in another process", path.display())]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// All was written, but the system could not bring it to the disk: none of it can be relied upon.
+    #[error("what was restored to {} did not reach the disk: {source}", path.display())]
+    NotDurable {
+        /// The target.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The repository failed; mere damage does not stop a restore.
     #[error(transparent)]
     Repository(RepoError),
@@ -49,7 +63,7 @@ impl RestoreError {
     /// True when the target's disk is full.
     pub fn is_no_space(&self) -> bool {
         match self {
-            Self::Target { source, .. } => {
+            Self::Target { source, .. } | Self::NotDurable { source, .. } => {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
             Self::Repository(error) => error.is_no_space(),

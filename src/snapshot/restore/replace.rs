@@ -1,7 +1,8 @@
 //! Putting a named path into its place, and what was there out of it.
 
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -15,9 +16,9 @@ use crate::snapshot::restore::report::RestoreReport;
 use crate::snapshot::restore::run::NamedPathRestore;
 use crate::snapshot::restore::target::{make_parents, stat_if_there};
 use crate::snapshot::source::metadata::proc_path;
-
-/// What `SQLite` keeps beside a database. A stale log, left there, would be applied to the restored file.
-const SIDE_FILES: [&[u8]; 3] = [b"-wal", b"-shm", b"-journal"];
+use crate::sqlite::header::has_magic;
+use crate::sqlite::in_use::is_in_use;
+use crate::sqlite::recognise::SIDE_SUFFIXES;
 
 /// The place of a named path: the directory that it is in, and its name there.
 pub(super) struct NamedPath {
@@ -26,6 +27,8 @@ pub(super) struct NamedPath {
     name: Vec<u8>,
     /// What is there may be moved aside.
     overwrite: bool,
+    /// What is put there is a database.
+    database: bool,
     staging_name: Vec<u8>,
     replaced_name: Vec<u8>,
 }
@@ -45,9 +48,10 @@ impl NamedPath {
         let dir = target.open(parent, flags, Mode::empty()).map_err(fail)?;
         let named_by = |what: &str| format!(".larder-{what}-{}", named.time).into_bytes();
         let (staging_name, replaced_name) = (named_by("restoring"), named_by("replaced"));
-        let (name, overwrite) = (name.to_vec(), named.overwrite);
-        let place = Self { dir, dir_path, name, overwrite, staging_name, replaced_name };
-        place.in_the_way()?;
+        let (overwrite, database) = (named.overwrite, named.database);
+        let name = name.to_vec();
+        let place = Self { dir, dir_path, name, overwrite, database, staging_name, replaced_name };
+        place.in_the_way(database)?;
         Ok(place)
     }
 
@@ -80,13 +84,28 @@ impl NamedPath {
 
     /// What is at the place now: an error, unless it may be moved aside. Asked anew each time, because an application that is still
     /// running may begin a log at any moment.
-    fn in_the_way(&self) -> Result<Vec<Vec<u8>>, RestoreError> {
-        let there = names_in_the_way(&self.dir, &self.name)
-            .map_err(|source| RestoreError::Target { path: self.dir_path.clone(), source })?;
-        match there.first().filter(|_| !self.overwrite) {
-            Some(name) => Err(RestoreError::Exists { path: self.path_of(name) }),
-            None => Ok(there),
+    fn in_the_way(&self, is_database: bool) -> Result<Vec<Vec<u8>>, RestoreError> {
+        let fail = |source| RestoreError::Target { path: self.dir_path.clone(), source };
+        let standing = open_database(self.dir.as_fd(), &self.name);
+        let database = is_database || standing.is_some();
+        let there = names_in_the_way(&self.dir, &self.name, database).map_err(fail)?;
+        if let Some(name) = there.first().filter(|_| !self.overwrite) {
+            return Err(RestoreError::Exists { path: self.path_of(name) });
         }
+        match standing.map(is_in_use).transpose().map_err(fail)? {
+            Some(true) => Err(RestoreError::InUse { path: self.path_of(&self.name) }),
+            _ => Ok(there),
+        }
+    }
+
+    /// What is in the way of what was restored; `None` when nothing was.
+    fn look_again(&self, staging: &Beneath) -> Result<Option<Vec<Vec<u8>>>, RestoreError> {
+        let fail = |source| RestoreError::Target { path: self.path_of(&self.staging_name), source };
+        if stat_if_there(staging.dir(), &self.name).map_err(fail)?.is_none() {
+            return Ok(None);
+        }
+        let database = self.database || open_database(staging.dir(), &self.name).is_some();
+        self.in_the_way(database).map(Some)
     }
 
     /// Moves aside what is in the way, durably before anything takes its place.
@@ -113,7 +132,8 @@ impl NamedPath {
 impl NamedPath {
     /// A log that has appeared beside what was just put here is of an application that still runs on what was there before.
     fn look_for_life(&self, report: &mut RestoreReport) {
-        let there = names_in_the_way(&self.dir, &self.name).unwrap_or_default();
+        let database = self.database || open_database(self.dir.as_fd(), &self.name).is_some();
+        let there = names_in_the_way(&self.dir, &self.name, database).unwrap_or_default();
         for log in there.iter().filter(|name| **name != self.name) {
             let what = "appeared while the database beside it was put back: stop the application and restore again";
             report.refused.add(log, what);
@@ -121,8 +141,11 @@ impl NamedPath {
     }
 }
 
-fn names_in_the_way(dir: &OwnedFd, name: &[u8]) -> io::Result<Vec<Vec<u8>>> {
-    let sides = SIDE_FILES.iter().map(|side| [name, side].concat());
+/// The name, and those of what `SQLite` keeps beside a database, as far as they are there. A stale log, left there, would be applied
+/// to the restored file; but beside anything else, a file of such a name is somebody's file.
+fn names_in_the_way(dir: &OwnedFd, name: &[u8], database: bool) -> io::Result<Vec<Vec<u8>>> {
+    let sides = SIDE_SUFFIXES.iter().filter(|_| database);
+    let sides = sides.map(|side| [name, side.as_bytes()].concat());
     let mut there = Vec::new();
     for candidate in std::iter::once(name.to_vec()).chain(sides) {
         match stat_if_there(dir, &candidate) {
@@ -136,14 +159,26 @@ fn names_in_the_way(dir: &OwnedFd, name: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     Ok(there)
 }
 
-/// Ends a restore of a named path: into its place with it, if it is whole or nothing is given up for it.
+/// The file at a name, if it begins as databases do. A FIFO is not waited for, a link not followed; what cannot be read is none.
+fn open_database(dir: BorrowedFd<'_>, name: &[u8]) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(dir, name, flags, Mode::empty()).ok()?);
+    let mut head = Vec::new();
+    let is_file = file.metadata().ok()?.is_file();
+    (&file).take(16).read_to_end(&mut head).ok().filter(|_| is_file && has_magic(&head))?;
+    Some(file)
+}
+
+/// Ends a restore of a named path: into its place with it, if it is whole or nothing is given up for it. What `report` says was
+/// written is on the disk by now: what is moved aside is not given up for bytes that only memory has.
 pub(super) fn settle(
     place: &NamedPath,
     staging: &Beneath,
     report: Result<RestoreReport, RestoreError>,
 ) -> Result<RestoreReport, RestoreError> {
-    let mut report = match report {
-        Ok(report) => report,
+    let ready = report.and_then(|report| Ok((report, place.look_again(staging)?)));
+    let (mut report, in_the_way) = match ready {
+        Ok(ready) => ready,
         Err(error) => {
             // Nobody asked for half of it. What cannot be removed is only litter, and is named for what it is.
             let path = proc_path(place.dir.as_fd(), Some(&place.staging_name));
@@ -156,17 +191,10 @@ pub(super) fn settle(
         source: error,
     };
     let staged = place.path_of(&place.staging_name);
-    let restored = stat_if_there(staging.dir(), &place.name);
-    if restored.map_err(|error| target_error(&staged, error))?.is_some() {
-        let in_the_way = place.in_the_way()?;
+    if let Some(in_the_way) = in_the_way {
         if !report.is_complete() && !in_the_way.is_empty() {
             report.left_aside = Some(staged);
             return Ok(report);
-        }
-        if !in_the_way.is_empty() {
-            // What is moved aside is not given up for bytes that only memory has.
-            rustix::fs::syncfs(staging.dir())
-                .map_err(|error| target_error(&staged, error.into()))?;
         }
         report.replaced = place.make_way(&in_the_way)?;
         rename_to_free(staging.dir(), &place.name, place.dir.as_fd(), &place.name)

@@ -1,6 +1,8 @@
 //! The course of a restore.
 
 use std::collections::HashSet;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use crate::codec::manifest::Entry;
@@ -34,6 +36,14 @@ pub struct RestoreOptions<'a> {
     pub observer: &'a dyn Observer,
     /// What there is to do, if it is known.
     pub total: Option<Total>,
+    /// Brings everything on the file system of a directory to the disk; [`sync_file_system`] outside of tests.
+    pub sync: fn(BorrowedFd<'_>) -> io::Result<()>,
+}
+
+/// Brings everything on the file system of this directory to the disk. The system keeps what went wrong with any file meanwhile, also
+/// with one that is closed, and says it here.
+pub fn sync_file_system(dir: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(dir)?)
 }
 
 /// Restores everything into a directory that is missing or empty.
@@ -58,13 +68,18 @@ pub fn restore_tree(
             .map_err(|source| RestoreError::Target { path: target.to_path_buf(), source })?;
     }
     options.observer.begin(Phase::Restore, options.total);
-    Run::new(&beneath, contents, options).all(entries, placements)
+    let report = Run::new(&beneath, contents, options).all(entries, placements)?;
+    // The target was empty, so all of it is on one file system.
+    (options.sync)(beneath.dir())
+        .map_err(|source| RestoreError::NotDurable { path: target.to_path_buf(), source })?;
+    Ok(report)
 }
 
 /// Restores one named path, a file or a directory with all that is in it, to a place in a directory.
 ///
 /// It is restored beside its place first. What is there then moves, with its journals, to `.larder-replaced-<time>`;
-/// without leave to do that it is an error. An incomplete restore never takes the place of anything.
+/// without leave to do that, or while a process has that database open, it is an error. An incomplete restore never takes the place
+/// of anything.
 pub fn restore_path(
     entries: impl IntoIterator<Item = Result<Entry, RepoError>>,
     named: &NamedPathRestore<'_>,
@@ -81,7 +96,11 @@ pub fn restore_path(
         Placement { root: named.root, from: named.from.to_vec(), to: place.name().to_vec() };
     let staging = place.staging(options.resolution)?;
     let report = Run::new(&staging, contents, options).all(entries, &[placement]);
-    replace::settle(&place, &staging, report)
+    let sync = || {
+        (options.sync)(staging.dir())
+            .map_err(|source| RestoreError::NotDurable { path: named.target.to_path_buf(), source })
+    };
+    replace::settle(&place, &staging, report.and_then(|report| sync().map(|()| report)))
 }
 
 fn flaw_of_place(at: &[u8]) -> Option<&'static str> {
@@ -99,6 +118,8 @@ pub struct NamedPathRestore<'a> {
     pub target: &'a Path,
     /// Its path there. Directories that lead to it are made.
     pub at: &'a [u8],
+    /// Whether it is a database: then a log or a journal of that name is in its way too.
+    pub database: bool,
     /// Whether what is in its place may be moved aside.
     pub overwrite: bool,
     /// The time as text that fits into a file name, for the directories of what is replaced.

@@ -60,7 +60,8 @@ impl Problem {
     /// The problem that a failed system call amounts to.
     pub fn from_io(error: io::Error) -> Self {
         match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::NOENT | rustix::io::Errno::STALE) => Self::Vanished,
+            // A stale handle is no sign that the file is gone: its server may have been.
+            Some(rustix::io::Errno::NOENT) => Self::Vanished,
             // A parent that is no directory any more, or a name that became a link.
             Some(rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => Self::Replaced,
             Some(rustix::io::Errno::NAMETOOLONG) => Self::PathTooLong,
@@ -103,6 +104,7 @@ mod tests {
         assert!(matches!(problem(rustix::io::Errno::LOOP), Problem::Replaced));
         assert!(matches!(problem(rustix::io::Errno::ACCESS), Problem::Unreadable(_)));
         assert!(!problem(rustix::io::Errno::IO).is_ordinary());
+        assert!(!problem(rustix::io::Errno::STALE).is_ordinary());
         assert!(matches!(Problem::from_io(io::Error::other("odd")), Problem::Unreadable(_)));
     }
 }

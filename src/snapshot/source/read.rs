@@ -144,7 +144,8 @@ impl Source {
             sparse = None;
         }
         let size = if sparse.is_some() { stat.size } else { delivered };
-        let origin = if whole && after.same_state(&stat) { Origin::Read } else { Origin::Unstable };
+        let held_still = after.same_state(&stat) || lost_its_name(&stat, &after);
+        let origin = if whole && held_still { Origin::Read } else { Origin::Unstable };
         Ok(Ok(ReadFile { value, stat, xattrs, sparse, size, origin, read_at_ns }))
     }
 
@@ -207,6 +208,13 @@ impl<T> ReadFile<T> {
     }
 }
 
+/// A file that was unlinked or replaced by another one while it was read: its bytes did not change for that, though its inode did. Who
+/// replaces files whole, again and again, would otherwise never have one saved without a finding.
+fn lost_its_name(before: &Stat, after: &Stat) -> bool {
+    let with_name = Stat { ctime: before.ctime, ..*after };
+    before.links > 0 && after.links == 0 && with_name.same_state(before)
+}
+
 fn holes_of(file: &OwnedFd, stat: &Stat) -> Option<Vec<Extent>> {
     if stat.allocated_bytes >= stat.size || !FileSystem::of(file).maps_holes {
         return None;
@@ -242,6 +250,11 @@ impl<'a> FileBytes<'a> {
     /// How many bytes the file had, holes included, when it was opened.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// True when the first byte that is read is not the first one of the file.
+    pub fn begins_with_a_hole(&self) -> bool {
+        self.runs.front().is_some_and(|run| run.offset > 0)
     }
 
     fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -56,14 +56,25 @@ pub fn data_extents(fd: impl AsFd, size: u64) -> io::Result<Option<Vec<Extent>>>
             Err(error) => return Err(error.into()),
         };
         let end = rustix::fs::seek(fd, SeekFrom::Hole(start))?.min(size);
-        if start < at || end <= start || extents.len() == MAX_EXTENTS {
+        if start < at || end <= start {
             return Ok(None);
         }
-        extents.push(Extent { offset: start, len: end - start });
+        add(&mut extents, Extent { offset: start, len: end - start });
+        if extents.len() > MAX_EXTENTS {
+            return Ok(None);
+        }
         at = end;
     }
     let whole = matches!(extents.as_slice(), [only] if only.offset == 0 && only.len == size);
     Ok(if whole || size == 0 { None } else { Some(extents) })
+}
+
+/// Data that is written meanwhile can begin where the last extent has ended: then both are one.
+fn add(extents: &mut Vec<Extent>, next: Extent) {
+    match extents.last_mut() {
+        Some(last) if last.offset + last.len == next.offset => last.len += next.len,
+        _ => extents.push(next),
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +113,15 @@ mod tests {
         if FileSystem::of(&hollow).maps_holes {
             assert_eq!(data_extents(&hollow, 1 << 20).unwrap(), Some(Vec::new()));
         }
+    }
+
+    #[test]
+    fn touching_extents_are_one() {
+        let mut extents = Vec::new();
+        for (offset, len) in [(0, 4), (4, 4), (12, 4), (16, 1)] {
+            add(&mut extents, Extent { offset, len });
+        }
+        assert_eq!(extents, [Extent { offset: 0, len: 8 }, Extent { offset: 12, len: 5 }]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::snapshot::source::exclude::{CACHE_TAG_NAME, CACHE_TAG_SIGNATURE, Excl
 use crate::snapshot::source::metadata::{ItemKind, Stat, proc_path};
 use crate::snapshot::source::sparse::FileSystem;
 use crate::snapshot::trail::Trail;
+use crate::sqlite::recognise::side_file_of;
 
 /// Walkers are given paths of at most this length, plus one name; deeper directories get a walker of their own, so
 /// that no path that is handed to the system exceeds its limit of 4,095 bytes.
@@ -88,6 +89,15 @@ impl Source {
         Ok(Item { key: self.key(path), stat: stat.map_err(Problem::from_io)? })
     }
 
+    /// Fails when the root is no longer where it was: then what was listed may be next to nothing, and everything else "vanished".
+    pub fn still_there(&self) -> Result<(), SourceError> {
+        let there = Stat::of_fd(self.beneath.dir()).and_then(|_| std::fs::metadata(&self.path));
+        match there {
+            Ok(_) => Ok(()),
+            Err(source) => Err(SourceError::Root { path: self.path.clone(), source }),
+        }
+    }
+
     /// Enumerates everything in it, ascending by key, the root itself first.
     pub fn walk<'a>(&'a self, options: WalkOptions<'a>) -> Result<Walk<'a>, SourceError> {
         if options.never_enter.contains(&(self.stat.device, self.stat.inode)) {
@@ -132,6 +142,11 @@ pub enum Event {
         key: EntryKey,
         /// What is the matter.
         problem: Problem,
+    },
+    /// A file that a pattern leaves out and whose name makes it one of the files beside a database.
+    LeftOutBeside {
+        /// The file.
+        key: EntryKey,
     },
     /// A directory that was saved without what is in it, or not at all.
     Skipped {
@@ -268,7 +283,10 @@ impl Walk<'_> {
             Verdict::Leave(reason) => {
                 self.stay_out(listed);
                 self.pending.extend(match reason {
-                    Reason::Excluded => None,
+                    Reason::Excluded => {
+                        let beside = side_file_of(listed.file_name()).is_some();
+                        beside.then_some(Event::LeftOutBeside { key })
+                    }
                     Reason::Own => Some(Event::Skipped { key, why: Skipped::Own }),
                     Reason::Problem(problem) => Some(Event::Problem { key, problem }),
                 });

@@ -28,13 +28,27 @@ struct Campaign {
     what: &'static str,
 }
 
-const CAMPAIGNS: [Campaign; 5] = [
+const CAMPAIGNS: [Campaign; 7] = [
     Campaign {
         name: "crash",
         filter: "crash",
         count: 64,
         batch: 8,
         what: "drop, keep and tear patterns at every disk operation of init, backup, resumed backup",
+    },
+    Campaign {
+        name: "crash-twice",
+        filter: "crash_twice",
+        count: 5_000,
+        batch: 500,
+        what: "pairs of power losses, the second while the first is recovered from",
+    },
+    Campaign {
+        name: "damage",
+        filter: "damage",
+        count: 256,
+        batch: 16,
+        what: "of 256 places, those that are cut or inverted before check, backup and reading",
     },
     Campaign {
         name: "kill9",

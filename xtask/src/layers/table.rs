@@ -10,12 +10,13 @@ pub(super) struct Room {
 }
 
 /// A new edge is a change to this table, in the same commit and with its reason.
-pub(super) const ROOMS: [Room; 15] = [
+pub(super) const ROOMS: [Room; 16] = [
     Room { path: &["host"], may_import: &[] },
     Room { path: &["id"], may_import: &[] },
     Room { path: &["observe"], may_import: &[] },
     Room { path: &["chunker"], may_import: &["id"] },
     Room { path: &["codec"], may_import: &["id"] },
+    Room { path: &["delta"], may_import: &[] },
     // References found in captured pages are durable structures, hence `codec`.
     Room { path: &["sqlite"], may_import: &["id", "observe", "codec"] },
     Room { path: &["repo", "disk"], may_import: &[] },

@@ -190,6 +190,7 @@ const HOMES: [Home; 8] = [
         places: &[
             "src/repo/disk/",
             "src/repo/backend/",
+            "src/sqlite/private_dir.rs",
             "src/sqlite/spool.rs",
             "src/sqlite/private_dir.rs",
             "src/ops/",

@@ -143,6 +143,7 @@ impl Runner<'_> {
     fn save(&self, job: &Job) -> Result<Exit> {
         let began = Instant::now();
         let context = self.context;
+        plan::refuse_nested(&job.roots)?;
         let repository_dir = &context.place()?.value;
         let spool = Spool::find(self.args.spool.as_deref(), repository_dir, &job.roots)?;
         let progress = Progress::new(&context.console, &context.signals);

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use larder::error::Error;
@@ -111,15 +112,26 @@ fn absolute(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(roots)
 }
 
-/// What lies in two roots would be saved twice, and a path would mean two things.
-fn refuse_nested(roots: &[PathBuf]) -> Result<()> {
-    for outer in roots {
-        if let Some(inner) = roots.iter().find(|it| *it != outer && it.starts_with(outer)) {
+/// What lies in two roots would be saved twice, a path would mean two things, and a restore of both could not be complete. Links and
+/// bind mounts are looked through; a root that is not there is refused later, as missing.
+pub(super) fn refuse_nested(roots: &[PathBuf]) -> Result<()> {
+    let within: Vec<_> = roots.iter().map(|root| places_above(root)).collect();
+    for (outer, own) in roots.iter().zip(&within) {
+        let Some(place) = own.first() else { continue };
+        let others = roots.iter().zip(&within).filter(|(it, _)| *it != outer);
+        if let Some((inner, _)) = others.into_iter().find(|(_, above)| above.contains(place)) {
             let what = format!("{} is saved with {} already", inner.display(), outer.display());
             return Err(Failure::usage(what).with_hint("leave it out, or give it a run of its own"));
         }
     }
     Ok(())
+}
+
+/// The directory itself and those that it is in, by device and inode.
+fn places_above(root: &Path) -> Vec<(u64, u64)> {
+    let path = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let place = |dir: &Path| fs::metadata(dir).map(|it| (it.dev(), it.ino()));
+    path.ancestors().map_while(|dir| place(dir).ok()).collect()
 }
 
 fn excludes(args: &BackupArgs) -> Result<Vec<String>> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Result;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::escape::printable;
 use crate::cli::output::json::WarningKind;
@@ -48,15 +48,15 @@ impl Report<'_> {
         self.notices();
         self.findings();
         self.storage();
-        match self.context.console.form() {
-            Form::Text if self.context.console.is_quiet() => self.id()?,
-            Form::Text => self.page()?,
-            Form::Document | Form::Lines => self.summary()?,
-        }
+        let spoken = match self.context.console.form() {
+            Form::Text if self.context.console.is_quiet() => self.id(),
+            Form::Text => self.page(),
+            Form::Document | Form::Lines => self.summary(),
+        };
         if !self.done.damage.is_empty() {
             self.context.console.hint(&self.context.command("check --read-data"));
         }
-        Ok(self.exit())
+        Failure::after(self.exit(), spoken)
     }
 
     fn record(&self) -> &SnapshotRecord {

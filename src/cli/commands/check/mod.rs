@@ -13,7 +13,7 @@ use larder::repo::snapshots::Snapshot;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Result;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::progress::Progress;
 
@@ -47,11 +47,11 @@ pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
         let _ = remember(&catalog, &report, &context.host);
     }
     let said = Said { report: &report, catalog: &catalog, context, progress: &progress };
-    match context.console.form() {
-        Form::Text => said.page()?,
-        _ => said.lines(began.elapsed())?,
-    }
-    Ok(said.exit())
+    let spoken = match context.console.form() {
+        Form::Text => said.page(),
+        _ => said.lines(began.elapsed()),
+    };
+    Failure::after(said.exit(), spoken)
 }
 
 /// A finished check, and who is to hear of it.

@@ -50,7 +50,7 @@ struct Body {
 /// Prints it.
 pub(super) fn run(console: &Console) -> Result<Exit> {
     match console.form() {
-        Form::Text => console.line(EXAMPLE.trim_end())?,
+        Form::Text => console.page(EXAMPLE.trim_end())?,
         _ => console.document(&Document::new(Body { example: EXAMPLE }))?,
     }
     Ok(Exit::Ok)

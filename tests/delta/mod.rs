@@ -1,0 +1,4 @@
+//! Page deltas: over pages that `SQLite` made and over any bytes.
+
+mod properties;
+mod reference;
