@@ -20,6 +20,12 @@ use super::rig::{backend, check_all, fresh, host, open};
 /// A trailer or segment of so many blobs is long enough to be worth hashing on several threads.
 const BLOBS_A_PACK: u32 = 5_000;
 
+/// Packs that are sealed while the pool is at work.
+const ROUNDS: u32 = 8;
+
+/// Those of the pool included.
+const BLOBS: u32 = 3 * ROUNDS * BLOBS_A_PACK;
+
 fn put(session: &Session<'_>, number: u32) {
     let plain = number.to_le_bytes();
     let blob = NewBlob {
@@ -39,15 +45,22 @@ fn with_session(disk: &SimDisk, work: impl FnOnce(&Session<'_>)) {
     work(&Session::begin(&repository, &facts, held, min_free, &host).unwrap());
 }
 
-/// The pool's threads put and seal: whoever hashes on the pool while it holds the session would wait for those who wait for it,
-/// or be given a put to do in its own wait.
-fn put_and_seal_on_the_pool(disk: &SimDisk) {
+/// The threads of the pool that all share put, and a thread that is none of them puts and seals. Would hashing a trailer or a segment
+/// need the pool while it holds the session, it would wait for threads that wait for it.
+fn put_on_the_pool_and_seal_beside_it(disk: &SimDisk) {
     with_session(disk, |session| {
-        (0..6 * BLOBS_A_PACK).into_par_iter().for_each(|number| {
-            put(session, number);
-            if number % BLOBS_A_PACK == BLOBS_A_PACK / 2 {
-                session.keep().unwrap();
-            }
+        let sealed = |round: u32| round * BLOBS_A_PACK..(round + 1) * BLOBS_A_PACK;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..ROUNDS {
+                    sealed(round).for_each(|number| put(session, number));
+                    session.keep().unwrap();
+                }
+            });
+            scope.spawn(|| {
+                let of_the_pool = ROUNDS * BLOBS_A_PACK..BLOBS;
+                of_the_pool.into_par_iter().for_each(|number| put(session, number));
+            });
         });
         session.keep().unwrap();
     });
@@ -57,19 +70,19 @@ fn put_and_seal_on_the_pool(disk: &SimDisk) {
 fn a_session_never_waits_for_the_pool_that_waits_for_it() {
     let disk = Arc::new(fresh());
     let (done, waiting) = sync_channel(1);
-    // A pool of its own, which nobody joins: threads that stand still must not take the other tests with them.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).panic_handler(drop).build().unwrap();
+    // A thread that nobody joins: if it stands still, the test shall not.
+    let aside = rayon::ThreadPoolBuilder::new().num_threads(1).panic_handler(drop).build().unwrap();
     let theirs = Arc::clone(&disk);
-    pool.spawn(move || {
-        put_and_seal_on_the_pool(&theirs);
+    aside.spawn(move || {
+        put_on_the_pool_and_seal_beside_it(&theirs);
         done.send(()).unwrap();
     });
     match waiting.recv_timeout(Duration::from_mins(2)) {
         Ok(()) => {}
         Err(RecvTimeoutError::Timeout) => panic!("the session stands still"),
-        Err(RecvTimeoutError::Disconnected) => panic!("a thread of the pool panicked"),
+        Err(RecvTimeoutError::Disconnected) => panic!("a thread panicked"),
     }
     let report = check_all(&open(backend(SimDisk::clone(&disk))).unwrap()).unwrap();
     assert!(report.is_clean(), "{:?}", report.findings);
-    assert_eq!(report.data.unwrap().blobs, u64::from(6 * BLOBS_A_PACK));
+    assert_eq!(report.data.unwrap().blobs, u64::from(BLOBS));
 }
