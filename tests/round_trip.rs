@@ -273,3 +273,15 @@ fn a_database_that_only_a_late_log_gives_away_is_captured_with_it() {
     let restored = world.restore("restored");
     assert_eq!(differences(&source, &restored), Vec::<String>::new());
 }
+
+#[test]
+fn blobs_without_any_snapshot_are_said() {
+    let world = World::new(8);
+    fs::write(world.path("source").join("a"), "a").unwrap();
+    let id = world.backup().id.unwrap();
+    fs::remove_file(world.path("repo").join(format!("snapshots/{id}"))).unwrap();
+    let repository = world.repository();
+    let catalog = Catalog::open(&repository).unwrap();
+    let report = check(&catalog, CheckOptions { read_data: false }, &Unobserved).unwrap();
+    assert!(report.notes.iter().any(|note| note.contains("no snapshot")), "{report:?}");
+}

@@ -192,7 +192,7 @@ fn merging_segments_can_be_cut_off_anywhere() {
 }
 
 #[test]
-fn crash_twice_and_nothing_is_lost_either() {
+fn power_lost_twice_loses_nothing_either() {
     let tree = Tree::new();
     let (base, before) = with_snapshots(&tree, 1, |_| {});
     tree.change();
@@ -201,7 +201,7 @@ fn crash_twice_and_nothing_is_lost_either() {
     let scenario =
         Scenario { base, before, tree: &tree, states, work: &work, has_repository: true };
     let operations = scenario.operations();
-    for seed in campaign::seeds("crash-twice", 200) {
+    for seed in campaign::seeds("power-lost-twice", 200) {
         let mut seeded = Seeded::new(seed);
         let (n, pattern) = (seeded.below(operations), Pattern::from_seed(seeded.below(64)));
         let (first, mut promises) = scenario.until(n);

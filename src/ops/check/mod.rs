@@ -184,6 +184,7 @@ impl Check<'_> {
             self.found(damage, blobs);
         }
         self.packs_of_the_index(packs);
+        self.stored_for_nobody();
         // What reading has worked around: a bad place of a blob that has another one.
         for damage in self.reader.take_damage() {
             if !matches!(damage, Damage::Unlisted { .. }) {
@@ -205,6 +206,18 @@ impl Check<'_> {
             for damage in verify_segment(repository, segment) {
                 self.found(damage, []);
             }
+        }
+    }
+
+    /// Stored blobs without any snapshot are what an interrupted first backup leaves, and also all that remains when every record is
+    /// lost. No later record names those, so only this can give it away.
+    fn stored_for_nobody(&mut self) {
+        let stored: u64 =
+            self.reader.index().segments().iter().map(|it| it.view.entry_count()).sum();
+        if stored > 0 && self.report.snapshots == 0 {
+            self.report.notes.push(format!(
+                "{stored} blobs are stored and there is no snapshot: a first backup was cut off, or every snapshot record is gone"
+            ));
         }
     }
 

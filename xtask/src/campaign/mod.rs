@@ -37,8 +37,8 @@ const CAMPAIGNS: [Campaign; 7] = [
         what: "drop, keep and tear patterns at every disk operation of init, backup, resumed backup",
     },
     Campaign {
-        name: "crash-twice",
-        filter: "crash_twice",
+        name: "power-lost-twice",
+        filter: "power_lost_twice",
         count: 5_000,
         batch: 500,
         what: "pairs of power losses, the second while the first is recovered from",
