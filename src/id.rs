@@ -106,6 +106,11 @@ id_newtype!(
     16
 );
 id_newtype!(
+    /// Names a finding about a source: 128 bits of the hash of what it says.
+    FindingId,
+    16
+);
+id_newtype!(
     /// 128 bits of keyed BLAKE3 over stored bytes: a checksum, not a name.
     Check,
     16
@@ -194,6 +199,7 @@ pub struct HashKeys {
     segment: [u8; 32],
     snapshot: [u8; 32],
     fact: [u8; 32],
+    finding: [u8; 32],
     check: [u8; 32],
 }
 
@@ -213,6 +219,7 @@ impl HashKeys {
             segment: derive("larder 2026-11 index segment id"),
             snapshot: derive("larder 2026-11 snapshot id"),
             fact: derive("larder 2026-11 fact id"),
+            finding: derive("larder 2026-11 finding id"),
             check: derive("larder 2026-11 check of stored bytes"),
         }
     }
@@ -240,6 +247,12 @@ impl HashKeys {
     /// The id of a fact with these bytes.
     pub fn fact_id(&self, bytes: &[u8]) -> FactId {
         FactId(keyed(&self.fact, bytes))
+    }
+
+    /// The id of a finding that says this, in a layout that keeps its parts apart.
+    pub fn finding_id(&self, said: &[u8]) -> FindingId {
+        let digest = keyed(&self.finding, said);
+        FindingId(std::array::from_fn(|index| digest[index]))
     }
 
     /// The checksum of bytes as they are stored.

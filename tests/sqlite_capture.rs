@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex};
 
+use larder::codec::snapshot::JournalMode;
 use larder::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel};
 use larder::observe::{Observer, Phase, Total, Warning};
-use larder::sqlite::header::JournalMode;
 use rusqlite::Connection;
 
 use crate::sqlite_rig::{Application, Rig, bytes, make_ledger, prove, restored};

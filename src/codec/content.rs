@@ -1,4 +1,4 @@
-//! What a file contains: chunks inline, or a tree of lists of them.
+//! What a file contains: chunks inline, a tree of lists of them, or a version of a database.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,13 @@ pub enum Content {
         /// The list at the top.
         root: BlobId,
         /// Bytes of the file.
+        len: u64,
+    },
+    /// A version of a database: base and patches.
+    Version {
+        /// The [`VersionRecord`](crate::codec::version::VersionRecord) blob.
+        record: BlobId,
+        /// Bytes of the database.
         len: u64,
     },
 }
@@ -69,7 +76,7 @@ impl Content {
     pub fn len_bytes(&self) -> Option<u64> {
         match self {
             Self::Inline(chunks) => sum(chunks),
-            Self::List { len, .. } => Some(*len),
+            Self::List { len, .. } | Self::Version { len, .. } => Some(*len),
         }
     }
 
@@ -81,6 +88,7 @@ impl Content {
             }
             Self::Inline(chunks) => chunks.iter().find_map(ChunkRef::chunk_fault),
             Self::List { len, .. } => (*len == 0).then_some("a list of nothing"),
+            Self::Version { len, .. } => (*len == 0).then_some("a version of nothing"),
         }
     }
 }

@@ -6,9 +6,9 @@ use crate::codec::envelope::{Rules, durable};
 use crate::codec::names::{
     MAX_NAME_BYTES, length_fault, required_fault, source_name_fault, tag_fault,
 };
-use crate::codec::snapshot::{MAX_SEQUENCE, present_fault};
+use crate::codec::snapshot::{MAX_FINDINGS, MAX_SEQUENCE, each_once, present_fault};
 use crate::codec::{Extension, Kind};
-use crate::id::{PackId, SnapshotId};
+use crate::id::{FindingId, PackId, SnapshotId};
 
 /// What a fact is about, and of which kind it is. Two facts with equal subjects compete: the highest
 /// (sequence, time, id) counts.
@@ -37,6 +37,11 @@ pub enum Subject {
     Zone,
     /// A snapshot that was forgotten on purpose.
     Forgotten {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+    /// A snapshot whose findings a person has seen and accepted.
+    Accepted {
         /// The snapshot.
         snapshot: SnapshotId,
     },
@@ -69,6 +74,13 @@ pub enum Statement {
         /// The snapshots that it named as present.
         present: Vec<SnapshotId>,
     },
+    /// Findings that do not count any more when they come again, whether or not the snapshot is still there.
+    Findings {
+        /// The source that they are about.
+        source: String,
+        /// Each once; at most [`MAX_FINDINGS`].
+        findings: Vec<FindingId>,
+    },
 }
 
 /// One fact.
@@ -91,7 +103,7 @@ pub struct Fact {
 durable!(Fact, Kind::Fact);
 
 /// Variants of [`Subject`], numbered from 0.
-const SUBJECTS: u32 = 5;
+const SUBJECTS: u32 = 6;
 
 impl Rules for Fact {
     fn broken_rule(&self) -> Option<&'static str> {
@@ -126,6 +138,12 @@ fn statement_fault(subject: &Subject, statement: &Statement) -> Option<&'static 
             }
             source_name_fault(source).or_else(|| present_fault(present))
         }
+        (Subject::Accepted { .. }, Statement::Findings { source, findings }) => {
+            if findings.len() > MAX_FINDINGS || !each_once(findings) {
+                return Some("the same finding twice, or more than a record lists");
+            }
+            source_name_fault(source)
+        }
         _ => Some("a statement that says nothing about its subject"),
     }
 }
@@ -151,6 +169,12 @@ mod tests {
         Statement::Record { source: source.into(), sequence, present }
     }
 
+    fn findings(source: &str, bytes: &[u8]) -> Statement {
+        let findings = bytes.iter().map(|byte| FindingId::from_bytes([*byte; 16])).collect();
+        Statement::Findings { source: source.into(), findings }
+    }
+
+    const ACCEPTED: Subject = Subject::Accepted { snapshot: SNAPSHOT };
     const FORGOTTEN: Subject = Subject::Forgotten { snapshot: SNAPSHOT };
 
     #[test]
@@ -163,6 +187,7 @@ mod tests {
             fact(Subject::Feature { name: "parity".into() }, needed),
             fact(Subject::Zone, Statement::Text("Europe/Zurich".into())),
             fact(FORGOTTEN, record("partshub", 7, &[3, 1, 2])),
+            fact(ACCEPTED, findings("partshub", &[1, 2])),
         ] {
             assert_eq!(Fact::decode(&sound.encode().unwrap()), Ok(sound));
         }
@@ -180,6 +205,9 @@ mod tests {
             fact(FORGOTTEN, record("a/b", 7, &[])),
             fact(FORGOTTEN, record("a", 1 << 48, &[])),
             fact(FORGOTTEN, record("a", 1, &[1, 1])),
+            fact(ACCEPTED, findings("a/b", &[])),
+            fact(ACCEPTED, findings("a", &[1, 1])),
+            fact(ACCEPTED, Statement::Holds),
             Fact { sequence: 1 << 48, ..fact(tag("a"), Statement::Holds) },
         ] {
             assert!(matches!(bad.encode(), Err(CodecError::Malformed { .. })), "{bad:?}");
@@ -195,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_number_of_subjects_is_kept_up_to_date() {
-        let last = fact(FORGOTTEN, record("a", 1, &[])).encode().unwrap();
+        let last = fact(ACCEPTED, findings("a", &[])).encode().unwrap();
         assert_eq!(last[4..8], (SUBJECTS - 1).to_le_bytes());
     }
 }

@@ -27,6 +27,7 @@ pub mod names;
 pub mod pack;
 pub mod session;
 pub mod snapshot;
+pub mod version;
 
 pub use bytes::ByteString;
 
@@ -65,6 +66,8 @@ pub enum Kind {
     PackHeader = 7,
     /// [`pack::Trailer`]
     PackTrailer = 8,
+    /// [`version::VersionRecord`]
+    VersionRecord = 9,
 }
 
 impl Kind {
@@ -72,6 +75,7 @@ impl Kind {
     pub const fn limit_bytes(self) -> usize {
         match self {
             Self::Config | Self::Session | Self::PackHeader => 4 * 1024,
+            Self::VersionRecord => 64 * 1024,
             Self::ManifestNode | Self::ContentList => 256 * 1024,
             // A fact about a forgotten snapshot carries all the names that its record held.
             Self::Snapshot | Self::Fact => 1024 * 1024,

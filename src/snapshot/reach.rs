@@ -133,6 +133,7 @@ impl Reach {
                 reach_chunks(chunks, entry, visitor);
                 Ok(())
             }
+            Content::Version { .. } => Ok(()),
             Content::List { root, len } => {
                 let item = ChunkRef { id: *root, len: *len };
                 let mut lists = Lists { visited: &mut self.visited, blobs, entry, visitor };

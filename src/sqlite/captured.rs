@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
+use crate::codec::snapshot::JournalMode;
 use crate::codec::snapshot::{CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel};
-use crate::sqlite::header::JournalMode;
 use crate::sqlite::spool::SpoolError;
 
 /// A captured database.

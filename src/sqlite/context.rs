@@ -6,10 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::codec::snapshot::{
-    CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel, FileIdentity,
+    CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel, FileIdentity, JournalMode,
 };
 use crate::sqlite::captured::{CaptureError, Captured};
-use crate::sqlite::header::{HEADER_BYTES, Header, JournalMode};
+use crate::sqlite::header::{HEADER_BYTES, Header};
 use crate::sqlite::identity::{self, settled_before};
 use crate::sqlite::options::CaptureOptions;
 use crate::sqlite::protocol::{Access, Done, PROTOCOL, Refusal, Request};

@@ -1,5 +1,7 @@
 //! The first 100 bytes of a database, and what side files begin with.
 
+use crate::codec::snapshot::JournalMode;
+
 /// Bytes of the header of a database.
 pub const HEADER_BYTES: usize = 100;
 
@@ -37,17 +39,6 @@ pub(super) fn is_log_index(head: &[u8]) -> bool {
 pub fn wal_page_size(head: &[u8]) -> Option<u32> {
     let size = is_wal(head).then(|| be32(head, 8))??;
     valid_page_size(size).then_some(size)
-}
-
-/// How a database's writers make their changes atomic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JournalMode {
-    /// A rollback journal.
-    Rollback,
-    /// A write-ahead log.
-    Wal,
-    /// Version bytes that this program does not know.
-    Unknown,
 }
 
 /// What the header of a database says.

@@ -6,12 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use larder::codec::snapshot::JournalMode;
 use larder::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel};
 use larder::observe::{Observer, Phase, Total, Unobserved, Warning};
 use larder::snapshot::archive::ArchiveError;
 use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::captured::{CaptureError, Captured};
-use larder::sqlite::header::JournalMode;
 
 use crate::archive::rig::{NoCapture, Rig, Sink};
 

@@ -11,6 +11,7 @@ use larder::codec::manifest::Node;
 use larder::codec::pack::{Footer, Header, Trailer};
 use larder::codec::session::SessionRecord;
 use larder::codec::snapshot::SnapshotRecord;
+use larder::codec::version::VersionRecord;
 
 use super::allocation::measured;
 use super::samples;
@@ -159,6 +160,11 @@ fn manifest_node() {
 #[test]
 fn content_list() {
     survives_as::<ContentList>(&[samples::list()]);
+}
+
+#[test]
+fn version_record() {
+    survives_as::<VersionRecord>(&[samples::version()]);
 }
 
 #[test]

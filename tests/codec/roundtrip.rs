@@ -45,6 +45,11 @@ proptest! {
     }
 
     #[test]
+    fn version_records(value in strategies::version()) {
+        round_trips(&value)?;
+    }
+
+    #[test]
     fn facts(value in strategies::fact()) {
         round_trips(&value)?;
     }
@@ -85,6 +90,7 @@ extensible!(
     larder::codec::snapshot::SnapshotRecord,
     larder::codec::manifest::Node,
     larder::codec::content::ContentList,
+    larder::codec::version::VersionRecord,
     larder::codec::fact::Fact,
     larder::codec::session::SessionRecord,
     larder::codec::pack::Header,
@@ -121,6 +127,7 @@ fn extensions_of_every_structure() {
     keeps_the_rules_of_extensions(&samples::leaf());
     keeps_the_rules_of_extensions(&samples::inner());
     keeps_the_rules_of_extensions(&samples::list());
+    keeps_the_rules_of_extensions(&samples::version());
     samples::facts().iter().for_each(keeps_the_rules_of_extensions);
     keeps_the_rules_of_extensions(&samples::session());
     keeps_the_rules_of_extensions(&samples::pack().header);
@@ -141,6 +148,7 @@ fn another_version_of_any_structure_is_not_damage() {
     tells_versions_from_damage(&samples::snapshot());
     tells_versions_from_damage(&samples::leaf());
     tells_versions_from_damage(&samples::list());
+    tells_versions_from_damage(&samples::version());
     tells_versions_from_damage(&samples::facts()[0]);
     tells_versions_from_damage(&samples::session());
     tells_versions_from_damage(&samples::pack().header);

@@ -11,10 +11,14 @@ use larder::codec::pack::{Encoding, Footer, Header, PackClass, Trailer, TrailerE
 use larder::codec::session::SessionRecord;
 use larder::codec::snapshot::{
     CaptureMethod, CheckResult, Counts, DatabaseIdentity, DatabaseLabel, DatabaseRecord,
-    FileIdentity, Finding, Outcome, Root, Siblings, SnapshotRecord,
+    FileIdentity, Finding, FindingKind, JournalMode, Knowledge, Outcome, References, Root,
+    Siblings, SnapshotRecord, TableRows,
 };
+use larder::codec::version::{Base, Layer, SegmentRef, VersionRecord};
 use larder::codec::{Durable, Extension};
-use larder::id::{BlobId, BlobType, Check, HashKeys, PackId, RepositoryId, SessionId, SnapshotId};
+use larder::id::{
+    BlobId, BlobType, Check, FindingId, HashKeys, PackId, RepositoryId, SessionId, SnapshotId,
+};
 
 /// 00 01 02 ... 1f.
 pub(super) fn repository() -> RepositoryId {
@@ -89,6 +93,7 @@ pub(super) fn leaf() -> Node {
     let ordinary = file(3000, Content::Inline(vec![chunk(0x40, 1000), chunk(0x60, 2000)]), None);
     let holes = Some(vec![Extent { offset: 4096, len: 4096 }]);
     let sparse = file(1 << 20, Content::Inline(vec![chunk(0x80, 4096)]), holes);
+    let version = Content::Version { record: BlobId::from_bytes(counting(0xb0)), len: 8192 };
     let large = file(
         1 << 40,
         Content::List { root: BlobId::from_bytes(counting(0xa0)), len: 1 << 40 },
@@ -106,6 +111,7 @@ pub(super) fn leaf() -> Node {
         entry("dev", EntryKind::CharDevice { major: 1, minor: 3 }),
         entry("disk", EntryKind::BlockDevice { major: 8, minor: 1 }),
         entry("large", large),
+        entry("partshub.db", file(8192, version, None)),
         entry("pipe", EntryKind::Fifo),
         entry("socket", EntryKind::Socket),
     ];
@@ -136,6 +142,10 @@ pub(super) fn facts() -> Vec<Fact> {
     let needed = Statement::Needed { to_read: false, to_write: true, to_prune: true };
     let record =
         Statement::Record { source: "partshub".into(), sequence: 41, present: vec![snapshot] };
+    let findings = Statement::Findings {
+        source: "partshub".into(),
+        findings: vec![FindingId::from_bytes(counting(0x20))],
+    };
     let said = [
         (Subject::Tag { snapshot, tag: "keep".into() }, Statement::Holds),
         (
@@ -145,6 +155,7 @@ pub(super) fn facts() -> Vec<Fact> {
         (Subject::Feature { name: "parity".into() }, needed),
         (Subject::Zone, Statement::Text("Europe/Zurich".into())),
         (Subject::Forgotten { snapshot }, record),
+        (Subject::Accepted { snapshot }, findings),
     ];
     let fact = |(subject, statement)| Fact {
         subject,
@@ -155,6 +166,49 @@ pub(super) fn facts() -> Vec<Fact> {
         extensions: Vec::new(),
     };
     said.into_iter().map(fact).collect()
+}
+
+fn knowledge() -> Knowledge {
+    let table = |name: &str, rows| TableRows { name: name.into(), rows };
+    Knowledge {
+        application_id: 0,
+        user_version: 3,
+        schema: Some(counting(0x20)),
+        alembic_revision: Some("7cb259170036".into()),
+        tables: vec![table("attachments", 5000), table("components", 4999)],
+        tables_left_out: 1,
+    }
+}
+
+fn references() -> References {
+    References {
+        name: "partshub".into(),
+        base: "attachments".into(),
+        named: 7023,
+        present: 7022,
+        accepted: 1,
+        newer: 0,
+        orphans: 60,
+        rounds: 2,
+        failure: None,
+    }
+}
+
+pub(super) fn version() -> VersionRecord {
+    let segment = |first: u8, pages| SegmentRef { id: BlobId::from_bytes(counting(first)), pages };
+    let layer = |page_count, segments| Layer {
+        page_count,
+        segments,
+        time_ns: 1_795_320_000_000_000_000,
+        zone: "Europe/Zurich".into(),
+    };
+    VersionRecord {
+        page_size: 4096,
+        base: Base { list: BlobId::from_bytes(counting(0x40)), page_count: 1000 },
+        layers: vec![layer(1010, vec![segment(0x60, 100), segment(0x80, 7)]), layer(990, vec![])],
+        root: counting(0xa0),
+        extensions: Vec::new(),
+    }
 }
 
 fn database() -> DatabaseRecord {
@@ -168,6 +222,7 @@ fn database() -> DatabaseRecord {
         page_size: 4096,
         page_count: 1000,
         len: 4_096_000,
+        journal_mode: JournalMode::Wal,
         check: CheckResult::QuickOk,
         captured_at_ns: 1_795_320_000_100_000_000,
         identity: Some(DatabaseIdentity {
@@ -176,6 +231,9 @@ fn database() -> DatabaseRecord {
             wal_header: counting::<32>(0xc0).as_slice().into(),
             journal: None,
         }),
+        version: Some(BlobId::from_bytes(counting(0x50))),
+        knowledge: Some(knowledge()),
+        references: vec![references()],
         extensions: Vec::new(),
     }
 }
@@ -206,8 +264,10 @@ pub(super) fn snapshot() -> SnapshotRecord {
         databases: vec![database()],
         tags: vec!["nightly".into()],
         findings: vec![Finding {
+            kind: FindingKind::Source,
             subject: "attachments/b".into(),
             message: "permission denied".into(),
+            accepted: true,
         }],
         findings_total: 1,
         siblings: Siblings { present: vec![SnapshotId::from_bytes(counting(0x30))] },

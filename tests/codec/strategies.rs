@@ -12,10 +12,12 @@ use larder::codec::pack::{Encoding, Header, PackClass, Trailer, TrailerEntry};
 use larder::codec::session::SessionRecord;
 use larder::codec::snapshot::{
     CaptureMethod, CheckResult, Counts, DatabaseIdentity, DatabaseLabel, DatabaseRecord,
-    FileIdentity, Finding, Outcome, Root, Siblings, SnapshotRecord,
+    FileIdentity, Finding, FindingKind, JournalMode, Knowledge, Outcome, References, Root,
+    Siblings, SnapshotRecord, TableRows,
 };
+use larder::codec::version::{Base, Layer, SegmentRef, VersionRecord};
 use larder::codec::{ByteString, Extension};
-use larder::id::{BlobId, BlobType, Check, PackId, RepositoryId, SessionId, SnapshotId};
+use larder::id::{BlobId, BlobType, Check, FindingId, PackId, RepositoryId, SessionId, SnapshotId};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -74,6 +76,7 @@ fn content() -> impl Strategy<Value = Content> {
     prop_oneof![
         vec(chunk(), 0..6).prop_map(Content::Inline),
         (blob_id(), 1..=u64::MAX >> 20).prop_map(|(root, len)| Content::List { root, len }),
+        (blob_id(), 1..=u64::MAX >> 20).prop_map(|(record, len)| Content::Version { record, len }),
     ]
 }
 
@@ -210,6 +213,11 @@ pub(super) fn session() -> impl Strategy<Value = SessionRecord> {
 }
 
 fn said() -> impl Strategy<Value = (Subject, Statement)> {
+    let ids = btree_set(any::<[u8; 16]>().prop_map(FindingId::from_bytes), 0..5);
+    let findings = (name(), ids).prop_map(|(source, findings)| {
+        let findings = findings.into_iter().collect();
+        Statement::Findings { source, findings }
+    });
     let holds = || select(vec![Statement::Holds, Statement::HoldsNot]);
     let needed = any::<(bool, bool, bool)>().prop_map(|(to_read, to_write, to_prune)| {
         Statement::Needed { to_read, to_write, to_prune }
@@ -226,6 +234,8 @@ fn said() -> impl Strategy<Value = (Subject, Statement)> {
         name().prop_map(|zone| (Subject::Zone, Statement::Text(zone))),
         (snapshot_id(), record)
             .prop_map(|(snapshot, record)| (Subject::Forgotten { snapshot }, record)),
+        (snapshot_id(), findings)
+            .prop_map(|(snapshot, findings)| (Subject::Accepted { snapshot }, findings)),
     ]
 }
 
@@ -295,6 +305,69 @@ fn identity() -> impl Strategy<Value = DatabaseIdentity> {
     )
 }
 
+fn knowledge() -> impl Strategy<Value = Knowledge> {
+    let tables = btree_map(name(), any::<u64>(), 0..4).prop_map(|tables| {
+        tables.into_iter().map(|(name, rows)| TableRows { name, rows }).collect::<Vec<_>>()
+    });
+    let said = (any::<i32>(), any::<i32>(), option::of(any::<[u8; 32]>()), option::of(name()));
+    (said, tables, any::<u32>()).prop_map(
+        |((application_id, user_version, schema, alembic_revision), tables, tables_left_out)| {
+            Knowledge {
+                application_id,
+                user_version,
+                schema,
+                alembic_revision,
+                tables,
+                tables_left_out,
+            }
+        },
+    )
+}
+
+fn references() -> impl Strategy<Value = References> {
+    let counts = (0..1_u64 << 40, 0..1_u64 << 40, any::<u64>(), any::<u32>());
+    let parts = (0..=100_u64, 0..=100_u64);
+    (name(), path(), counts, parts, option::of(name())).prop_map(
+        |(name, base, (present, missing, orphans, rounds), (accepted, newer), failure)| {
+            References {
+                name,
+                base: base.into(),
+                named: present + missing,
+                present,
+                accepted: missing * accepted / 100,
+                newer: present * newer / 100,
+                orphans,
+                rounds,
+                failure,
+            }
+        },
+    )
+}
+
+fn layer(below: u32) -> impl Strategy<Value = Layer> {
+    let segments = vec((blob_id(), 1_u32..300), 0..4);
+    (0..below, segments, any::<i64>(), name()).prop_map(move |(fewer, segments, time_ns, zone)| {
+        let segments = segments.into_iter().map(|(id, pages)| SegmentRef { id, pages }).collect();
+        Layer { page_count: below - fewer.min(below / 4), segments, time_ns, zone }
+    })
+}
+
+/// Layers that shrink the database a little, so that none of them must hold new pages.
+pub(super) fn version() -> impl Strategy<Value = VersionRecord> {
+    let size = select(vec![512_u32, 4096, 65_536]);
+    let sizes = (size, 5000_u32..1 << 20);
+    let said = (blob_id(), any::<[u8; 32]>(), extensions());
+    (sizes, said, vec(layer(1200), 0..4)).prop_map(
+        |((page_size, page_count), (list, root, extensions), layers)| VersionRecord {
+            page_size,
+            base: Base { list, page_count },
+            layers: layers.into_iter().filter(|it| it.changed_pages() <= 900).take(1).collect(),
+            root,
+            extensions,
+        },
+    )
+}
+
 fn database() -> impl Strategy<Value = DatabaseRecord> {
     let label = select(vec![
         DatabaseLabel::Committed,
@@ -316,14 +389,17 @@ fn database() -> impl Strategy<Value = DatabaseRecord> {
     ];
     let numbers =
         (select(vec![0_u32, 512, 4096, 65_536]), any::<u64>(), any::<u64>(), any::<i64>());
-    (key(), label, method, numbers, check, option::of(identity()), extensions()).prop_map(
+    let mode = select(vec![JournalMode::Rollback, JournalMode::Wal, JournalMode::Unknown]);
+    let inside = (option::of(blob_id()), option::of(knowledge()), vec(references(), 0..3));
+    let ways = (label, method, mode);
+    (key(), ways, numbers, check, option::of(identity()), inside, extensions()).prop_map(
         |(
             key,
-            label,
-            method,
+            (label, method, journal_mode),
             (page_size, page_count, len, captured_at_ns),
             check,
             identity,
+            (version, knowledge, references),
             extensions,
         )| {
             DatabaseRecord {
@@ -334,9 +410,13 @@ fn database() -> impl Strategy<Value = DatabaseRecord> {
                 page_size,
                 page_count,
                 len,
+                journal_mode,
                 check,
                 captured_at_ns,
                 identity,
+                version,
+                knowledge,
+                references,
                 extensions,
             }
         },
@@ -391,8 +471,15 @@ fn counts() -> impl Strategy<Value = Counts> {
 }
 
 fn findings() -> impl Strategy<Value = (Vec<Finding>, u64)> {
-    let finding =
-        (bytes(20), "\\PC{0,20}").prop_map(|(subject, message)| Finding { subject, message });
+    let kind = select(vec![
+        FindingKind::Source,
+        FindingKind::Database,
+        FindingKind::Dangling,
+        FindingKind::Reference,
+    ]);
+    let finding = (kind, bytes(20), "\\PC{0,20}", any::<bool>()).prop_map(
+        |(kind, subject, message, accepted)| Finding { kind, subject, message, accepted },
+    );
     (vec(finding, 0..4), 4..=u64::MAX)
 }
 

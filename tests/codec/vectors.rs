@@ -11,6 +11,7 @@ use larder::codec::manifest::Node;
 use larder::codec::pack::{Footer, Header, Trailer};
 use larder::codec::session::SessionRecord;
 use larder::codec::snapshot::SnapshotRecord;
+use larder::codec::version::VersionRecord;
 use larder::id::{BlobType, HashKeys};
 
 use super::samples;
@@ -81,6 +82,7 @@ fn hashes() -> Vec<(&'static str, Vec<u8>)> {
         ("larder 2026-11 index segment id", keys.segment_id(INPUT).as_bytes().to_vec()),
         ("larder 2026-11 snapshot id", keys.snapshot_id(INPUT).as_bytes().to_vec()),
         ("larder 2026-11 fact id", keys.fact_id(INPUT).as_bytes().to_vec()),
+        ("larder 2026-11 finding id", keys.finding_id(INPUT).as_bytes().to_vec()),
         ("larder 2026-11 check of stored bytes", keys.check(INPUT).as_bytes().to_vec()),
     ]
 }
@@ -88,7 +90,14 @@ fn hashes() -> Vec<(&'static str, Vec<u8>)> {
 /// Every vector: its title, and its bytes as the code writes them.
 fn vectors() -> Vec<(&'static str, Vec<u8>)> {
     let pack = samples::pack();
-    let facts = ["fact: tag", "fact: damaged", "fact: feature", "fact: zone", "fact: forgotten"];
+    let facts = [
+        "fact: tag",
+        "fact: damaged",
+        "fact: feature",
+        "fact: zone",
+        "fact: forgotten",
+        "fact: accepted",
+    ];
     let mut vectors = vec![
         ("config file", samples::config().to_file().unwrap()),
         ("pack", pack.bytes),
@@ -96,6 +105,7 @@ fn vectors() -> Vec<(&'static str, Vec<u8>)> {
         ("manifest leaf", samples::leaf().encode().unwrap()),
         ("manifest inner node", samples::inner().encode().unwrap()),
         ("content list", samples::list().encode().unwrap()),
+        ("version record", samples::version().encode().unwrap()),
         ("snapshot record", samples::snapshot().encode().unwrap()),
         ("session record", samples::session().encode().unwrap()),
     ];
@@ -113,6 +123,7 @@ fn named(title: &str, bytes: &[u8], keys: &HashKeys) -> Option<String> {
         "manifest leaf" | "manifest inner node" => {
             Some(keys.blob_id(BlobType::ManifestNode, bytes).to_string())
         }
+        "version record" => Some(keys.blob_id(BlobType::VersionRecord, bytes).to_string()),
         "content list" => Some(keys.blob_id(BlobType::ContentList, bytes).to_string()),
         fact if fact.starts_with("fact") => Some(keys.fact_id(bytes).to_string()),
         _ => None,
@@ -175,9 +186,17 @@ fn the_code_reads_what_the_document_has() {
     assert_eq!(Node::decode(&documented("manifest leaf")), Ok(samples::leaf()));
     assert_eq!(Node::decode(&documented("manifest inner node")), Ok(samples::inner()));
     assert_eq!(ContentList::decode(&documented("content list")), Ok(samples::list()));
+    assert_eq!(VersionRecord::decode(&documented("version record")), Ok(samples::version()));
     assert_eq!(SnapshotRecord::decode(&documented("snapshot record")), Ok(samples::snapshot()));
     assert_eq!(SessionRecord::decode(&documented("session record")), Ok(samples::session()));
-    let titles = ["fact: tag", "fact: damaged", "fact: feature", "fact: zone", "fact: forgotten"];
+    let titles = [
+        "fact: tag",
+        "fact: damaged",
+        "fact: feature",
+        "fact: zone",
+        "fact: forgotten",
+        "fact: accepted",
+    ];
     for (title, fact) in titles.into_iter().zip(samples::facts()) {
         assert_eq!(Fact::decode(&documented(title)), Ok(fact));
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use larder::codec::snapshot::JournalMode;
 use larder::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel};
 use larder::error::Result;
 use larder::observe::{Observer, Phase, Total, Unobserved, Warning};
@@ -20,7 +21,6 @@ use larder::repo::repository::{InitOptions, Repository};
 use larder::repo::space::MinFree;
 use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::captured::{CaptureError, Captured};
-use larder::sqlite::header::JournalMode;
 use larder::sqlite::identity::observe;
 use larder_testkit::host::TestHost;
 use larder_testkit::sim_disk::SimDisk;

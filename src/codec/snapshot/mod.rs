@@ -13,9 +13,11 @@ use crate::codec::manifest::FileTime;
 use crate::codec::{ByteString, CodecError, Durable, Extension, Kind};
 use crate::id::{BlobId, SnapshotId};
 
+mod knowledge;
 mod rules;
 
-pub(super) use rules::present_fault;
+pub use knowledge::{JournalMode, Knowledge, MAX_REFERENCES, MAX_TABLES, References, TableRows};
+pub(super) use rules::{each_once, present_fault};
 
 /// How much of the source a snapshot holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,12 +112,20 @@ pub struct DatabaseRecord {
     pub page_count: u64,
     /// Bytes captured.
     pub len: u64,
+    /// How its writers work.
+    pub journal_mode: JournalMode,
     /// What the check of the captured bytes said.
     pub check: CheckResult,
     /// When the read transaction began, nanoseconds since 1970.
     pub captured_at_ns: i64,
     /// What it looked like on disk just before, to recognise it unchanged; `None` when it changed meanwhile.
     pub identity: Option<DatabaseIdentity>,
+    /// The version record that its entry names, if it is stored as one. Only the entry makes it live.
+    pub version: Option<BlobId>,
+    /// What is inside; `None` when `SQLite` could not look.
+    pub knowledge: Option<Knowledge>,
+    /// Its references to files; at most [`MAX_REFERENCES`].
+    pub references: Vec<References>,
     /// What later versions added.
     pub extensions: Vec<Extension>,
 }
@@ -153,10 +163,39 @@ pub struct Counts {
 /// A finding about the source that makes a snapshot [`Outcome::WithFindings`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    /// Of which kind it is.
+    pub kind: FindingKind,
     /// The path or object concerned, as bytes.
     pub subject: ByteString,
     /// What is the matter.
     pub message: String,
+    /// A person has seen and accepted it before: it does not count.
+    pub accepted: bool,
+}
+
+impl Finding {
+    /// What its id is made from: kind, subject and message, as a record has them.
+    pub fn said(&self) -> Vec<u8> {
+        let mut said = (self.kind as u32).to_le_bytes().to_vec();
+        for part in [&*self.subject, self.message.as_bytes()] {
+            said.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            said.extend_from_slice(part);
+        }
+        said
+    }
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FindingKind {
+    /// A file or directory that could not be saved whole.
+    Source,
+    /// A database that is not one committed and sound state.
+    Database,
+    /// A file that a row names and that the snapshot has not, or not as the row says.
+    Dangling,
+    /// References that could not be looked up.
+    Reference,
 }
 
 /// Which other snapshots were there when this one was taken; see `docs/format.md`, "Missing snapshots".
@@ -229,25 +268,36 @@ pub const MAX_SEQUENCE: u64 = 1 << 48;
 durable!(SnapshotRecord, Kind::Snapshot);
 
 impl SnapshotRecord {
-    /// Encodes it after leaving out the last findings, as many as must be for the record to keep to its limit.
-    /// `findings_total` stays: it counts them all.
+    /// Encodes it after leaving out what must be for the record to keep to its limit: the last findings, as many as it takes, then
+    /// all counts of rows. `findings_total` and `tables_left_out` count them still.
     pub fn encode_fitting(&mut self) -> Result<Vec<u8>, CodecError> {
         self.findings.truncate(MAX_FINDINGS);
-        match self.encode() {
-            Err(CodecError::TooLarge { len, limit, .. }) => {
-                self.drop_findings(len.saturating_sub(limit));
-                self.encode()
-            }
-            done => done,
+        let too_large = |done: &Result<Vec<u8>, CodecError>| match done {
+            Err(CodecError::TooLarge { len, limit, .. }) => Some(len.saturating_sub(*limit)),
+            _ => None,
+        };
+        let mut done = self.encode();
+        if let Some(excess) = too_large(&done) {
+            self.drop_findings(excess);
+            done = self.encode();
         }
+        if too_large(&done).is_some() {
+            self.databases.iter_mut().filter_map(|it| it.knowledge.as_mut()).for_each(|known| {
+                let tables = std::mem::take(&mut known.tables).len();
+                let tables = u32::try_from(tables).unwrap_or(u32::MAX);
+                known.tables_left_out = known.tables_left_out.saturating_add(tables);
+            });
+            done = self.encode();
+        }
+        done
     }
 
     fn drop_findings(&mut self, mut excess: usize) {
         while excess > 0
             && let Some(finding) = self.findings.pop()
         {
-            // Two lengths of 8 bytes and what they count.
-            excess = excess.saturating_sub(16 + finding.subject.len() + finding.message.len());
+            // The kind, two lengths of 8 bytes and what they count, and a byte.
+            excess = excess.saturating_sub(21 + finding.subject.len() + finding.message.len());
         }
     }
 }

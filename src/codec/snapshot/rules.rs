@@ -9,8 +9,8 @@ use crate::codec::names::{
     source_name_fault, tag_fault,
 };
 use crate::codec::snapshot::{
-    DatabaseIdentity, DatabaseRecord, FileIdentity, MAX_FINDINGS, MAX_ROOTS, MAX_SEQUENCE,
-    MAX_SIBLINGS, MAX_TAGS, Root, SnapshotRecord,
+    DatabaseIdentity, DatabaseRecord, FileIdentity, Knowledge, MAX_FINDINGS, MAX_REFERENCES,
+    MAX_ROOTS, MAX_SEQUENCE, MAX_SIBLINGS, MAX_TAGS, References, Root, SnapshotRecord,
 };
 use crate::id::SnapshotId;
 
@@ -45,7 +45,7 @@ impl Rules for SnapshotRecord {
 }
 
 /// The order of these lists is the writer's: it says nothing, and a record must not fail by it.
-fn each_once<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
+pub(in crate::codec) fn each_once<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
     let mut seen = BTreeSet::new();
     items.into_iter().all(|item| seen.insert(item))
 }
@@ -94,7 +94,12 @@ impl DatabaseRecord {
         if size != 0 && !(size.is_power_of_two() && (512..=65_536).contains(&size)) {
             return Some("an impossible page size");
         }
+        if self.references.len() > MAX_REFERENCES {
+            return Some("more sets of references than a database may have");
+        }
         path_fault(&self.path)
+            .or_else(|| self.knowledge.as_ref().and_then(Knowledge::broken_rule))
+            .or_else(|| self.references.iter().find_map(References::broken_rule))
             .or_else(|| self.identity.as_ref().and_then(DatabaseIdentity::broken_rule))
     }
 }
@@ -120,7 +125,8 @@ mod tests {
     use super::*;
     use crate::codec::manifest::FileTime;
     use crate::codec::snapshot::{
-        CaptureMethod, CheckResult, Counts, DatabaseLabel, Finding, Outcome, Siblings,
+        CaptureMethod, CheckResult, Counts, DatabaseLabel, Finding, FindingKind, JournalMode,
+        MAX_TABLES, Outcome, Siblings, TableRows,
     };
     use crate::codec::{ByteString, Durable};
     use crate::id::BlobId;
@@ -145,11 +151,46 @@ mod tests {
             page_size: 4096,
             page_count: 10,
             len: 40_960,
+            journal_mode: JournalMode::Wal,
             check: CheckResult::QuickOk,
             captured_at_ns: 4,
             identity: Some(identity()),
+            version: Some(BlobId::from_bytes([6; 32])),
+            knowledge: Some(knowledge()),
+            references: vec![references()],
             extensions: Vec::new(),
         }
+    }
+
+    fn knowledge() -> Knowledge {
+        let table = |name: &str| TableRows { name: name.into(), rows: 9 };
+        Knowledge {
+            application_id: 0,
+            user_version: -1,
+            schema: Some([5; 32]),
+            alembic_revision: Some("7cb259170036".into()),
+            tables: vec![table("a"), table("b")],
+            tables_left_out: 0,
+        }
+    }
+
+    fn references() -> References {
+        References {
+            name: "partshub".into(),
+            base: "attachments".into(),
+            named: 10,
+            present: 8,
+            accepted: 2,
+            newer: 1,
+            orphans: 3,
+            rounds: 2,
+            failure: None,
+        }
+    }
+
+    fn finding(message: &str) -> Finding {
+        let (kind, message) = (FindingKind::Source, message.to_owned());
+        Finding { kind, subject: "x".into(), message, accepted: false }
     }
 
     fn record() -> SnapshotRecord {
@@ -170,7 +211,7 @@ mod tests {
             counts: Counts::default(),
             databases: vec![database("b.db"), database("a.db")],
             tags: vec!["z".into(), "a".into()],
-            findings: vec![Finding { subject: "x".into(), message: "y".into() }],
+            findings: vec![finding("y")],
             findings_total: 2,
             siblings: Siblings { present: present(&[2, 1]) },
             extensions: Vec::new(),
@@ -192,7 +233,15 @@ mod tests {
 
     #[test]
     fn broken_records_are_refused() {
-        let breaks: [fn(&mut SnapshotRecord); 17] = [
+        let breaks: [fn(&mut SnapshotRecord); 22] = [
+            |record| record.databases[0].references[0].present = 11,
+            |record| record.databases[0].references[0].accepted = 3,
+            |record| record.databases[0].references = vec![references(); MAX_REFERENCES + 1],
+            |record| record.databases[0].knowledge.as_mut().unwrap().tables.reverse(),
+            |record| {
+                let name = Some("r".repeat(MAX_NAME_BYTES + 1));
+                record.databases[0].knowledge.as_mut().unwrap().alembic_revision = name;
+            },
             |record| record.sequence = MAX_SEQUENCE,
             |record| record.zone.clear(),
             |record| record.source = "a/b".into(),
@@ -225,8 +274,7 @@ mod tests {
     #[test]
     fn findings_give_way_to_the_limit() {
         let mut large = record();
-        let finding = Finding { subject: "x".into(), message: "m".repeat(5000) };
-        large.findings = vec![finding; MAX_FINDINGS + 1];
+        large.findings = vec![finding(&"m".repeat(5000)); MAX_FINDINGS + 1];
         large.findings_total = 5000;
         let bytes = large.encode_fitting().unwrap();
         let limit = SnapshotRecord::KIND.limit_bytes();
@@ -234,5 +282,23 @@ mod tests {
         let read = SnapshotRecord::decode(&bytes).unwrap();
         assert_eq!(read.findings_total, 5000);
         assert_eq!(read, large);
+    }
+
+    #[test]
+    fn counts_of_rows_give_way_after_findings() {
+        let mut large = record();
+        let table = |n| TableRows { name: format!("{n:0>200}"), rows: 1 };
+        let tables: Vec<_> = (0..MAX_TABLES).map(table).collect();
+        large.databases = (0..4).map(|n| database(&format!("{n}.db"))).collect();
+        for database in &mut large.databases {
+            database.knowledge = Some(Knowledge { tables: tables.clone(), ..knowledge() });
+        }
+        large.encode_fitting().unwrap();
+        assert!(large.findings.is_empty() && large.findings_total == 2);
+        let known = large.databases[3].knowledge.as_ref().unwrap();
+        assert_eq!(
+            (known.tables.len(), known.tables_left_out),
+            (0, u32::try_from(MAX_TABLES).unwrap())
+        );
     }
 }

@@ -266,8 +266,10 @@ impl Run<'_> {
     /// The first findings; the record counts all of them.
     fn findings(&self, archived: &Archived) -> Vec<Finding> {
         let findings = archived.findings.iter().take(MAX_FINDINGS).map(|finding| Finding {
+            kind: finding.kind,
             subject: self.subject(&finding.key).into(),
             message: finding.message.clone(),
+            accepted: false,
         });
         findings.collect()
     }

@@ -6,7 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::codec::content::Content;
 use crate::codec::manifest::{Entry, EntryKey, EntryKind, FileEntry, Origin};
-use crate::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel, DatabaseRecord};
+use crate::codec::snapshot::{
+    CaptureMethod, CheckResult, DatabaseLabel, DatabaseRecord, FindingKind, JournalMode,
+};
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::BlobWrite;
 use crate::snapshot::archive::file::FileStore;
@@ -22,7 +24,6 @@ use crate::snapshot::source::metadata::ItemKind;
 use crate::snapshot::source::read::Described;
 use crate::snapshot::source::walk::Item;
 use crate::sqlite::captured::{CaptureError, Captured};
-use crate::sqlite::header::JournalMode;
 use crate::sqlite::identity::{observe, settled_before};
 use crate::sqlite::recognise::{SIDE_HEAD_BYTES, is_side_file};
 
@@ -115,7 +116,7 @@ impl Act<'_, '_> {
         if database.item.stat.links > 1 && captured.journal_mode == JournalMode::Wal {
             let what =
                 "has other names (hard links): what is in a log beside one of them is not saved";
-            self.tally.finding(database.item.key.clone(), what);
+            self.tally.finding_of(FindingKind::Database, database.item.key.clone(), what);
         }
         self.keep(database, content, record, !captured.needs_side_files());
         Ok(())
@@ -134,7 +135,7 @@ impl Act<'_, '_> {
             }
         };
         let what = format!("not captured: {why}; its bytes were saved as they are");
-        self.tally.finding(item.key.clone(), what);
+        self.tally.finding_of(FindingKind::Database, item.key.clone(), what);
         self.tally.flaws(&described);
         if let EntryKind::File(file) = &mut described.entry.kind {
             file.origin = Origin::Database;
@@ -223,7 +224,8 @@ impl Act<'_, '_> {
             _ => String::new(),
         };
         if let Some(what) = what {
-            self.tally.finding(key.clone(), format!("{what}{failed}"));
+            let kind = FindingKind::Database;
+            self.tally.finding_of(kind, key.clone(), format!("{what}{failed}"));
         }
     }
 
@@ -283,9 +285,13 @@ fn record_of(key: &EntryKey, captured: &Captured) -> DatabaseRecord {
         page_size: captured.page_size,
         page_count: captured.page_count,
         len: captured.len,
+        journal_mode: captured.journal_mode,
         check: captured.check.clone(),
         captured_at_ns: captured.started_ns,
         identity: captured.identity.clone(),
+        version: None,
+        knowledge: None,
+        references: Vec::new(),
         extensions: Vec::new(),
     }
 }
@@ -300,9 +306,13 @@ fn record_as_it_lies(key: &EntryKey, file: &FileEntry, why: &str) -> DatabaseRec
         page_size: 0,
         page_count: 0,
         len: file.size,
+        journal_mode: JournalMode::Unknown,
         check: CheckResult::NotRun(why.to_owned()),
         captured_at_ns: file.read_at_ns,
         identity: None,
+        version: None,
+        knowledge: None,
+        references: Vec::new(),
         extensions: Vec::new(),
     }
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::chunker::params::Params;
 use crate::codec::manifest::{Entry, EntryKey};
-use crate::codec::snapshot::{Counts, DatabaseRecord};
+use crate::codec::snapshot::{Counts, DatabaseRecord, FindingKind};
 use crate::id::BlobId;
 use crate::observe::Observer;
 use crate::repo::blobs::{BlobRead, BlobWrite};
@@ -109,6 +109,8 @@ pub struct Request<'a> {
 /// Something about the source that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFinding {
+    /// Of which kind it is.
+    pub kind: FindingKind,
     /// Where.
     pub key: EntryKey,
     /// What is the matter.

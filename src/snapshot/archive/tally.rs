@@ -1,7 +1,7 @@
 //! Counting what a snapshot holds, and collecting what is to be said about it.
 
 use crate::codec::manifest::{Entry, EntryKey, EntryKind, Origin};
-use crate::codec::snapshot::Counts;
+use crate::codec::snapshot::{Counts, FindingKind};
 use crate::snapshot::archive::SourceFinding;
 use crate::snapshot::source::error::Problem;
 use crate::snapshot::source::read::Described;
@@ -73,11 +73,21 @@ impl Tally {
     }
 
     pub(super) fn finding(&mut self, key: EntryKey, message: impl Into<String>) {
-        self.findings.push(SourceFinding { key, message: message.into() });
+        self.finding_of(FindingKind::Source, key, message);
+    }
+
+    pub(super) fn finding_of(
+        &mut self,
+        kind: FindingKind,
+        key: EntryKey,
+        message: impl Into<String>,
+    ) {
+        self.findings.push(SourceFinding { kind, key, message: message.into() });
     }
 
     pub(super) fn notice(&mut self, key: EntryKey, message: impl Into<String>) {
-        self.notices.push(SourceFinding { key, message: message.into() });
+        let (kind, message) = (FindingKind::Source, message.into());
+        self.notices.push(SourceFinding { kind, key, message });
     }
 
     /// What happens on every live directory is a notice; the rest is a finding.

@@ -102,6 +102,7 @@ impl<'b> Chunks<'b> {
     fn of(content: &Content, blobs: &'b dyn BlobRead, from: u64) -> Self {
         let (items, kind) = match content {
             Content::Inline(chunks) => (chunks.clone(), Items::Chunks),
+            Content::Version { .. } => (Vec::new(), Items::Chunks),
             Content::List { root, len } => {
                 (vec![ChunkRef { id: *root, len: *len }], Items::Lists(None))
             }

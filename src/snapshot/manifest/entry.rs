@@ -34,7 +34,7 @@ fn kind_len(kind: &EntryKind) -> u64 {
 fn content_len(content: &Content) -> u64 {
     match content {
         Content::Inline(chunks) => CHUNK * count(chunks),
-        Content::List { .. } => LIST,
+        Content::List { .. } | Content::Version { .. } => LIST,
     }
 }
 

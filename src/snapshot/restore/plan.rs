@@ -178,7 +178,7 @@ fn check_lengths(file: &FileEntry) -> Result<(), String> {
         Content::Inline(chunks) => {
             chunks.iter().try_fold(0_u64, |sum, chunk| sum.checked_add(chunk.len))
         }
-        Content::List { len, .. } => Some(*len),
+        Content::List { len, .. } | Content::Version { len, .. } => Some(*len),
     };
     let wanted = match &file.sparse {
         None => Some(file.size),
