@@ -19,6 +19,7 @@ use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::capture::capture;
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::options::{CaptureOptions, HelperCommand};
+use larder::sqlite::questions::ReferenceQuery;
 use larder_testkit::compare::differences;
 use larder_testkit::host::TestHost;
 use larder_testkit::trees::plant;
@@ -36,7 +37,7 @@ pub(crate) struct Helper<'a> {
 }
 
 impl Capture for Helper<'_> {
-    fn capture(&self, path: &Path) -> Result<Captured, CaptureError> {
+    fn capture(&self, path: &Path, questions: &[ReferenceQuery]) -> Result<Captured, CaptureError> {
         let now_ns = || self.host.now_ns();
         let options = CaptureOptions {
             helper: &self.command,
@@ -44,6 +45,7 @@ impl Capture for Helper<'_> {
             wait: Duration::from_secs(10),
             silence: Duration::from_mins(1),
             min_free_bytes: 0,
+            questions,
             now_ns: &now_ns,
             observer: &Unobserved,
         };

@@ -17,7 +17,7 @@ fn assert_committed(captured: &larder::sqlite::captured::Captured, method: Captu
     assert_eq!(captured.label, DatabaseLabel::Committed);
     assert_eq!(captured.check, CheckResult::QuickOk);
     assert_eq!(captured.method, method);
-    assert!(captured.schema.is_some());
+    assert!(captured.knowledge.as_ref().is_some_and(|known| known.schema.is_some()));
     assert!(!captured.needs_side_files());
 }
 

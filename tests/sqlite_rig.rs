@@ -70,6 +70,7 @@ impl Rig {
             wait: self.wait,
             silence: self.silence,
             min_free_bytes: self.min_free_bytes,
+            questions: &[],
             now_ns,
             observer: &*self.observer,
         };

@@ -11,6 +11,7 @@ use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::capture::capture;
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::options::{CaptureOptions, DEFAULT_SILENCE, HelperCommand};
+use larder::sqlite::questions::ReferenceQuery;
 
 /// Captures through the helper process.
 pub(crate) struct HelperCapture<'a> {
@@ -29,13 +30,14 @@ pub(crate) struct HelperCapture<'a> {
 }
 
 impl Capture for HelperCapture<'_> {
-    fn capture(&self, path: &Path) -> Result<Captured, CaptureError> {
+    fn capture(&self, path: &Path, questions: &[ReferenceQuery]) -> Result<Captured, CaptureError> {
         let options = CaptureOptions {
             helper: &self.helper,
             spool_dir: &self.spool_dir,
             wait: self.wait,
             silence: DEFAULT_SILENCE,
             min_free_bytes: self.min_free_bytes(),
+            questions,
             now_ns: &|| self.host.now_ns(),
             observer: self.observer,
         };

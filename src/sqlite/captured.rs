@@ -5,7 +5,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::codec::snapshot::JournalMode;
-use crate::codec::snapshot::{CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel};
+use crate::codec::snapshot::{
+    CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel, Knowledge,
+};
+use crate::sqlite::questions::Answer;
 use crate::sqlite::spool::SpoolError;
 
 /// A captured database.
@@ -29,8 +32,10 @@ pub struct Captured {
     pub journal_mode: JournalMode,
     /// What a check of these bytes said.
     pub check: CheckResult,
-    /// BLAKE3 of the schema, when it could be read.
-    pub schema: Option<[u8; 32]>,
+    /// What is inside, as far as `SQLite` could look.
+    pub knowledge: Option<Knowledge>,
+    /// The answers to the questions, in their order; none when `SQLite` could not look.
+    pub answers: Vec<Answer>,
     /// When the read transaction began (or the copy, where there was none), nanoseconds since 1970.
     pub started_ns: i64,
     /// What the database looks like on disk; `None` when it changed meanwhile, or too lately to tell.

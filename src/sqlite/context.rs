@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::codec::snapshot::{
     CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel, FileIdentity, JournalMode,
+    Knowledge,
 };
 use crate::sqlite::captured::{CaptureError, Captured};
 use crate::sqlite::header::{HEADER_BYTES, Header};
@@ -150,7 +151,8 @@ impl Context<'_> {
             page_count: whole.map_or(0, |header| len / u64::from(header.page_size)),
             journal_mode: header.map_or(JournalMode::Unknown, |header| header.journal_mode()),
             check: finding.check,
-            schema: finding.schema,
+            knowledge: knowledge_of(header, finding.schema),
+            answers: Vec::new(),
             started_ns: finding.started_ns,
             identity: finding.identity,
         })
@@ -194,6 +196,19 @@ fn verify(file: &File, done: &Done) -> Result<(), String> {
     } else {
         Err(format!("it claims {claimed:?} bytes of pages, and {len} bytes came"))
     }
+}
+
+/// What the header says, and the hash of the schema.
+fn knowledge_of(header: Option<Header>, schema: Option<[u8; 32]>) -> Option<Knowledge> {
+    let header = header?;
+    Some(Knowledge {
+        application_id: header.application_id,
+        user_version: header.user_version,
+        schema,
+        alembic_revision: None,
+        tables: Vec::new(),
+        tables_left_out: 0,
+    })
 }
 
 fn header_of(file: &File) -> io::Result<Option<Header>> {

@@ -21,6 +21,7 @@ pub mod identity;
 pub mod in_use;
 pub mod options;
 pub mod private_dir;
+pub mod questions;
 pub mod recognise;
 pub mod spool;
 

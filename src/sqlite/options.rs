@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::observe::Observer;
+use crate::sqlite::questions::ReferenceQuery;
 
 /// The name of the hidden command that runs the helper.
 pub const HELPER_COMMAND: &str = "capture-helper";
@@ -44,6 +45,8 @@ pub struct CaptureOptions<'a> {
     pub silence: Duration,
     /// Bytes that must stay free on the spool's disk.
     pub min_free_bytes: u64,
+    /// What is asked about the captured bytes.
+    pub questions: &'a [ReferenceQuery],
     /// The time, in nanoseconds since 1970.
     pub now_ns: &'a (dyn Fn() -> i64 + Sync),
     /// Receives warnings, and says when to stop.

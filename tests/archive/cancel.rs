@@ -12,6 +12,7 @@ use larder::observe::{Observer, Phase, Total, Unobserved, Warning};
 use larder::snapshot::archive::ArchiveError;
 use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::captured::{CaptureError, Captured};
+use larder::sqlite::questions::ReferenceQuery;
 
 use crate::archive::rig::{NoCapture, Rig, Sink};
 
@@ -57,7 +58,11 @@ fn the_last_large_file_is_not_read_to_its_end() {
 struct Large;
 
 impl Capture for Large {
-    fn capture(&self, path: &Path) -> Result<Captured, CaptureError> {
+    fn capture(
+        &self,
+        path: &Path,
+        _questions: &[ReferenceQuery],
+    ) -> Result<Captured, CaptureError> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&noise(64 * MIB)).unwrap();
         let there = File::open(path).unwrap().metadata().unwrap();
@@ -71,7 +76,8 @@ impl Capture for Large {
             page_count: (64 * MIB / 4096) as u64,
             journal_mode: JournalMode::Wal,
             check: CheckResult::QuickOk,
-            schema: None,
+            knowledge: None,
+            answers: Vec::new(),
             started_ns: 1,
             identity: None,
         })

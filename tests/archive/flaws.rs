@@ -13,6 +13,7 @@ use larder::snapshot::archive::capture::Capture;
 use larder::snapshot::source::error::SourceError;
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::options::HelperCommand;
+use larder::sqlite::questions::ReferenceQuery;
 use larder_testkit::compare::differences;
 use rusqlite::Connection;
 
@@ -64,9 +65,9 @@ fn a_database_without_a_helper_or_a_spool_is_saved_as_it_lies() {
 struct Unchecked<'a>(Helper<'a>);
 
 impl Capture for Unchecked<'_> {
-    fn capture(&self, path: &Path) -> Result<Captured, CaptureError> {
+    fn capture(&self, path: &Path, questions: &[ReferenceQuery]) -> Result<Captured, CaptureError> {
         let check = CheckResult::NotRun("interrupted".to_owned());
-        Ok(Captured { check, ..self.0.capture(path)? })
+        Ok(Captured { check, ..self.0.capture(path, questions)? })
     }
 }
 

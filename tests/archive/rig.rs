@@ -17,6 +17,7 @@ use larder::snapshot::beneath::Resolution;
 use larder::snapshot::source::exclude::Excludes;
 use larder::snapshot::source::walk::{Source, WalkOptions};
 use larder::sqlite::captured::{CaptureError, Captured};
+use larder::sqlite::questions::ReferenceQuery;
 
 /// Two directories: the source, and one for the draft.
 pub(super) struct Rig {
@@ -90,7 +91,11 @@ impl BlobWrite for Sink {
 pub(super) struct NoCapture;
 
 impl Capture for NoCapture {
-    fn capture(&self, path: &Path) -> Result<Captured, CaptureError> {
+    fn capture(
+        &self,
+        path: &Path,
+        _questions: &[ReferenceQuery],
+    ) -> Result<Captured, CaptureError> {
         panic!("{} is no database", path.display())
     }
 }

@@ -22,6 +22,7 @@ use larder::repo::space::MinFree;
 use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::identity::observe;
+use larder::sqlite::questions::ReferenceQuery;
 use larder_testkit::host::TestHost;
 use larder_testkit::sim_disk::SimDisk;
 
@@ -97,7 +98,11 @@ pub(super) fn check_all(repository: &Repository) -> Result<CheckReport> {
 pub(super) struct CopyCapture;
 
 impl Capture for CopyCapture {
-    fn capture(&self, path: &Path) -> std::result::Result<Captured, CaptureError> {
+    fn capture(
+        &self,
+        path: &Path,
+        _questions: &[ReferenceQuery],
+    ) -> std::result::Result<Captured, CaptureError> {
         let bytes = std::fs::read(path).unwrap();
         let page_size = u32::from(u16::from_be_bytes([bytes[16], bytes[17]]));
         Ok(Captured {
@@ -110,7 +115,8 @@ impl Capture for CopyCapture {
             page_count: bytes.len() as u64 / u64::from(page_size),
             journal_mode: JournalMode::Rollback,
             check: CheckResult::QuickOk,
-            schema: None,
+            knowledge: None,
+            answers: Vec::new(),
             started_ns: larder_testkit::host::START_NS + 20 * YEAR_NS,
             identity: observe(path).ok(),
         })
@@ -134,10 +140,14 @@ impl<F: Fn() + Sync> Meanwhile<F> {
 }
 
 impl<F: Fn() + Sync> Capture for Meanwhile<F> {
-    fn capture(&self, path: &Path) -> std::result::Result<Captured, CaptureError> {
+    fn capture(
+        &self,
+        path: &Path,
+        questions: &[ReferenceQuery],
+    ) -> std::result::Result<Captured, CaptureError> {
         (self.work)();
         self.times.fetch_add(1, Ordering::Relaxed);
-        CopyCapture.capture(path)
+        CopyCapture.capture(path, questions)
     }
 }
 

@@ -151,7 +151,7 @@ impl Act<'_, '_> {
     fn capture(&self, key: &EntryKey) -> Result<Option<Captured>, CaptureError> {
         let source = source_of(self.request, key);
         for _ in 0..CAPTURES {
-            let captured = self.request.capture.capture(&absolute(source, key))?;
+            let captured = self.request.capture.capture(&absolute(source, key), &[])?;
             let there = source.look(&key.path).ok().map(|item| item.stat);
             if there.is_some_and(|stat| (stat.device, stat.inode) == captured.inode) {
                 return Ok(Some(captured));
@@ -290,7 +290,7 @@ fn record_of(key: &EntryKey, captured: &Captured) -> DatabaseRecord {
         captured_at_ns: captured.started_ns,
         identity: captured.identity.clone(),
         version: None,
-        knowledge: None,
+        knowledge: captured.knowledge.clone(),
         references: Vec::new(),
         extensions: Vec::new(),
     }

@@ -1,0 +1,76 @@
+//! What a capture is asked about the captured bytes beside whether they are sound: which files its rows name.
+//!
+//! Here live the questions, the profiles that are built in, and the shape of the answers. Not here: who asks `SQLite`
+//! (the helper), and what becomes of a named file (`snapshot::archive`).
+
+/// The most bytes of answers of one database: path and hash of each row, and [`ROW_BYTES`]. Some 300,000 rows.
+pub const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// What a row counts beside its texts.
+pub const ROW_BYTES: usize = 48;
+
+/// A query for the files that rows name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceQuery {
+    /// What people call it: the name of the profile, or of the entry in the configuration.
+    pub name: String,
+    /// The database that it is for, relative to its root; `None` for every one that has the columns.
+    pub database: Option<Vec<u8>>,
+    /// Tables and columns without which it does not apply.
+    pub needs: Vec<(String, String)>,
+    /// The directory that paths are relative to.
+    pub base: BaseDir,
+    /// A query of one to three columns: path, size in bytes, hash. A path that is NULL or empty names nothing; a size or a hash that
+    /// is NULL is not known. Hashes are hexadecimal: of 64 digits BLAKE3 or SHA-256, whichever fits.
+    pub sql: String,
+}
+
+/// Where a relative path begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseDir {
+    /// Below the directory that the database is in.
+    BesideDatabase(Vec<u8>),
+    /// Below the database's root.
+    BelowRoot(Vec<u8>),
+}
+
+/// A file that a row names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// As the row has it; may be anything.
+    pub path: Box<[u8]>,
+    /// Its size in bytes, when the row says so.
+    pub size_bytes: Option<u64>,
+    /// Its hash, when the row says so; may be anything.
+    pub hash: Option<Box<str>>,
+}
+
+/// The answer to one question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The database has not the columns.
+    DoesNotApply,
+    /// The files that its rows name, in the order of the query.
+    Named {
+        /// One a row.
+        files: Vec<Named>,
+        /// Rows whose path is no text.
+        without_text: u64,
+    },
+    /// The query failed, or has more rows than can be held.
+    Failed(String),
+}
+
+/// The query that `larder` knows without being told: `PartsHub`'s attachments and their thumbnails.
+pub fn built_in() -> Vec<ReferenceQuery> {
+    let column = |name: &str| ("attachments".to_owned(), name.to_owned());
+    vec![ReferenceQuery {
+        name: "partshub".to_owned(),
+        database: None,
+        needs: ["file_path", "thumbnail_path", "file_size"].map(column).into(),
+        base: BaseDir::BesideDatabase(b"attachments".to_vec()),
+        sql: "SELECT file_path, file_size FROM attachments \
+              UNION ALL SELECT thumbnail_path, NULL FROM attachments"
+            .to_owned(),
+    }]
+}
