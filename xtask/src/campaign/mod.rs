@@ -28,7 +28,7 @@ struct Campaign {
     what: &'static str,
 }
 
-const CAMPAIGNS: [Campaign; 7] = [
+const CAMPAIGNS: [Campaign; 8] = [
     Campaign {
         name: "crash",
         filter: "crash",
@@ -63,6 +63,13 @@ const CAMPAIGNS: [Campaign; 7] = [
         count: 500,
         batch: 20,
         what: "snapshots of a database under a committing writer",
+    },
+    Campaign {
+        name: "torture",
+        filter: "torture",
+        count: 10_000,
+        batch: 500,
+        what: "captured databases beside writers in every journal mode that checkpoint, VACUUM and are killed",
     },
     Campaign {
         name: "mutations",
