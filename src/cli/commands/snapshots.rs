@@ -148,10 +148,8 @@ fn source(context: &Context, snapshots: &[Tagged<'_>]) -> Result<()> {
     }
     for (line, fold) in lines.zip(&folds) {
         context.console.line(line)?;
-        if let Some((oldest, _)) = fold.alike.last() {
-            let back = times::short(oldest.record.time_ns, &context.settings.zone.rules, with_year);
-            let number = count(fold.alike.len() as u64);
-            context.console.line(&format!("   + {number} identical, back to {back}"))?;
+        if let Some(line) = fold.folded(context, with_year) {
+            context.console.line(&line)?;
         }
     }
     Ok(())
@@ -183,11 +181,27 @@ fn is_alike((shown, _): &Tagged<'_>, (next, tags): &Tagged<'_>) -> bool {
 }
 
 impl Fold<'_> {
+    /// The line for those that are not shown. With `--time` snapshots may stand for times in any order.
+    fn folded(&self, context: &Context, with_year: bool) -> Option<String> {
+        let times = self.alike.iter().map(|(it, _)| it.record.time_ns);
+        let (oldest, newest) = (times.clone().min()?, times.max()?);
+        let shown = self.shown.0.record.time_ns;
+        let (way, end) = if oldest <= shown { ("back to", oldest) } else { ("forward to", newest) };
+        let end = times::short(end, &context.settings.zone.rules, with_year);
+        let number = count(self.alike.len() as u64);
+        let added_bytes: u64 =
+            self.alike.iter().map(|(it, _)| it.record.counts.new_stored_bytes).sum();
+        let added = if added_bytes > 0 {
+            format!(", {} added then", bytes(added_bytes))
+        } else {
+            String::new()
+        };
+        Some(format!("   + {number} identical, {way} {end}{added}"))
+    }
+
     fn row(&self, context: &Context, with_year: bool) -> Vec<String> {
         let (snapshot, tags) = &self.shown;
         let record = &snapshot.record;
-        let added = |it: &Snapshot| it.record.counts.new_stored_bytes;
-        let added_bytes = self.alike.iter().map(|(it, _)| added(it)).sum::<u64>() + added(snapshot);
         let notes = tags.iter().map(|tag| format!("tag:{tag}"));
         let findings = Some(wording::findings(record)).filter(|it| !it.is_empty());
         vec![
@@ -195,7 +209,7 @@ impl Fold<'_> {
             times::short(record.time_ns, &context.settings.zone.rules, with_year),
             count(record.counts.files),
             bytes(record.counts.bytes),
-            bytes(added_bytes),
+            bytes(record.counts.new_stored_bytes),
             wording::databases(record),
             notes.chain(findings).collect::<Vec<_>>().join(" "),
         ]

@@ -1,13 +1,16 @@
 //! Phrases that several commands use.
 
+use jiff::tz::TimeZone;
 use larder::codec::manifest::EntryKey;
 use larder::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord, SnapshotRecord};
 use larder::id::SnapshotId;
 use larder::ops::paths::absolute_bytes;
 use larder::repo::backend::Refusal;
+use larder::repo::error::Damage;
 use larder::repo::snapshots::Snapshot;
 
 use crate::cli::output::json::snapshot::label;
+use crate::cli::output::times;
 use crate::cli::output::units::{count, many};
 
 /// A promise that the storage cannot keep, and what that costs.
@@ -37,8 +40,30 @@ pub(crate) fn missing(id: SnapshotId, source: &str) -> String {
     )
 }
 
-/// What kind of state a database is in, in words.
-pub(crate) fn state(record: &DatabaseRecord) -> String {
+/// Damage, a line each; blobs that the index does not list are said together, because one lost segment makes thousands.
+pub(crate) fn damages(damage: &[Damage]) -> Vec<String> {
+    let unlisted = |it: &&Damage| matches!(it, Damage::Unlisted { .. });
+    let mut said: Vec<String> =
+        damage.iter().filter(|it| !unlisted(it)).map(ToString::to_string).collect();
+    let mut lost = damage.iter().filter(unlisted);
+    match (lost.next(), lost.count() as u64) {
+        (None, _) => {}
+        (Some(one), 0) => said.push(one.to_string()),
+        (Some(_), more) => said.push(format!(
+            "{} are in no index segment; they were found in the packs themselves",
+            many(more + 1, "blob")
+        )),
+    }
+    said
+}
+
+/// What kind of state a database is in, in words. One that has not changed since an earlier snapshot was not looked at again.
+pub(crate) fn state(record: &DatabaseRecord, snapshot: &SnapshotRecord, zone: &TimeZone) -> String {
+    let since = (record.captured_at_ns < snapshot.started_ns)
+        .then(|| format!("unchanged since {}", times::short(record.captured_at_ns, zone, false)));
+    if let Some(since) = since {
+        return since;
+    }
     let state = match record.label {
         DatabaseLabel::Committed => "one committed state",
         DatabaseLabel::Recovered => "recovered from its journal",
@@ -83,6 +108,15 @@ pub(crate) fn findings(record: &SnapshotRecord) -> String {
 /// So many of a total, or all of it.
 pub(crate) fn of_total(part: u64, total: u64) -> String {
     format!("{} of {}", count(part), count(total))
+}
+
+/// How a path under a root is called: from the root where there is one, absolute where there are several.
+pub(crate) fn path_of(record: &SnapshotRecord, root: u32, path: &[u8]) -> Vec<u8> {
+    let of_root = usize::try_from(root).ok().and_then(|root| record.roots.get(root));
+    match of_root.filter(|_| record.roots.len() > 1) {
+        Some(root) => [&root.path, &b"/"[..], path].concat(),
+        None => path.to_vec(),
+    }
 }
 
 /// How a path of a snapshot is written: from the root where there is one, absolute where there are several. The directory itself

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use larder::codec::snapshot::{Counts, SnapshotRecord};
+use larder::codec::snapshot::{Counts, DatabaseRecord, SnapshotRecord};
 use larder::observe::{Phase, Warning};
 use larder::ops::backup::BackupReport;
 use serde::Serialize;
@@ -153,16 +153,18 @@ impl Report<'_> {
     fn database_lines(&self) -> Vec<String> {
         let databases = &self.record().databases;
         let shown = databases.iter().take(NAMED_DATABASES);
-        let name = |path: &[u8]| printable(path).into_owned();
-        let width =
-            shown.clone().map(|it| name(&it.path).chars().count()).max().unwrap_or(0).max(12);
+        let name = |it: &DatabaseRecord| {
+            printable(&wording::path_of(self.record(), it.root, &it.path)).into_owned()
+        };
+        let width = shown.clone().map(|it| name(it).chars().count()).max().unwrap_or(0).max(12);
         let mut lines: Vec<String> = shown
             .zip(0..)
             .map(|(database, n)| {
                 let label = if n == 0 { "databases" } else { "" };
                 let spent = if n == 0 { self.spent(Phase::Databases) } else { String::new() };
-                let (path, size) = (name(&database.path), bytes(database.len));
-                let state = wording::state(database);
+                let (path, size) = (name(database), bytes(database.len));
+                let zone = &self.context.settings.zone.rules;
+                let state = wording::state(database, self.record(), zone);
                 format!("  {label:<11} {path:<width$} {size:>8}   {state:<37} {spent:>8}")
             })
             .collect();
@@ -186,11 +188,17 @@ impl Report<'_> {
     }
 
     fn stored_line(&self) -> String {
-        format!(
-            "  {:<11} {}",
-            "stored",
-            stored(self.record().counts, self.record().parent.is_none())
-        )
+        let how = self.how_stored();
+        let label = if how == Stored::DryRun { "to store" } else { "stored" };
+        format!("  {label:<11} {}", stored(self.record().counts, how))
+    }
+
+    fn how_stored(&self) -> Stored {
+        match (self.done.id, self.record().parent) {
+            (None, _) => Stored::DryRun,
+            (_, None) => Stored::First,
+            (_, Some(_)) => Stored::Later,
+        }
     }
 
     fn last_line(&self) -> String {
@@ -231,18 +239,29 @@ fn changes(counts: Counts) -> String {
     }
 }
 
-fn stored(counts: Counts, first: bool) -> String {
+/// How much of what a snapshot holds was stored for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    /// There was nothing to compare with. What is less then is holes, equal files and compression, or a run that was cut off.
+    First,
+    /// There is an earlier snapshot.
+    Later,
+    /// Nothing was; this is what would be.
+    DryRun,
+}
+
+fn stored(counts: Counts, how: Stored) -> String {
     let (new, all) = (bytes(counts.new_stored_bytes), bytes(counts.bytes));
-    if counts.new_stored_bytes == 0 {
-        return format!("nothing new; all {all} were already here");
+    match how {
+        Stored::DryRun if counts.new_stored_bytes == 0 => format!("nothing new for {all}"),
+        Stored::DryRun => format!("{new} for {all}"),
+        _ if counts.new_stored_bytes == 0 => {
+            format!("nothing new; all {all} were already here")
+        }
+        Stored::First => format!("{new} for {all}"),
+        Stored::Later if counts.new_plain_bytes >= counts.bytes => format!("{new} for {all}"),
+        Stored::Later => format!("{new} new of {all}; the rest was already here"),
     }
-    // What is less in a first backup is not "already here" (equal files are stored once, and all are compressed), unless a run
-    // that was cut off has stored most of it.
-    let mostly_new = counts.new_plain_bytes > counts.bytes / 2;
-    if (first && mostly_new) || counts.new_plain_bytes >= counts.bytes {
-        return format!("{new} for {all}");
-    }
-    format!("{new} new of {all}; the rest was already here")
 }
 
 #[cfg(test)]
@@ -265,11 +284,14 @@ mod tests {
             new_stored_bytes,
             ..Counts::default()
         };
-        assert_eq!(stored(counts(0, 0), false), "nothing new; all 998 MB were already here");
-        assert_eq!(
-            stored(counts(4_000_000, 1_900_000), false),
-            "1.9 MB new of 998 MB; the rest was already here"
-        );
-        assert_eq!(stored(counts(800_000_000, 612_000_000), true), "612 MB for 998 MB");
+        let later = |plain, stored_bytes| stored(counts(plain, stored_bytes), Stored::Later);
+        assert_eq!(later(0, 0), "nothing new; all 998 MB were already here");
+        assert_eq!(later(4_000_000, 1_900_000), "1.9 MB new of 998 MB; the rest was already here");
+        let first = |plain, stored_bytes| stored(counts(plain, stored_bytes), Stored::First);
+        assert_eq!(first(800_000_000, 612_000_000), "612 MB for 998 MB");
+        assert_eq!(first(4_000_000, 1_900_000), "1.9 MB for 998 MB");
+        let dry = |plain, stored_bytes| stored(counts(plain, stored_bytes), Stored::DryRun);
+        assert_eq!(dry(4_000_000, 1_900_000), "1.9 MB for 998 MB");
+        assert_eq!(dry(0, 0), "nothing new for 998 MB");
     }
 }
