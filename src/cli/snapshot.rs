@@ -49,7 +49,9 @@ impl Context {
             let id = snapshot.id.short();
             format!("{asked} is {id}, and might be another one if nothing were damaged")
         }));
-        said.iter().for_each(|text| self.console.damage(text));
+        for text in &said {
+            self.console.damage(text);
+        }
         self.console.hint(&self.command("check --read-data"));
         if doubtful.is_empty() { Exit::Ok } else { Exit::Incomplete }
     }
