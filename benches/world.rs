@@ -12,6 +12,7 @@ use larder::repo::repository::InitOptions;
 use larder::repo::space::MinFree;
 use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::captured::{CaptureError, Captured};
+use larder::sqlite::questions::ReferenceQuery;
 
 /// Files in the generated source, unless `LARDER_BENCH_SOURCE` names a directory of one's own.
 const FILES: usize = 400;
@@ -68,6 +69,8 @@ impl World {
             min_free: MinFree { asked_bytes: Some(0) },
             workers: 2,
             dry_run: false,
+            references: Vec::new(),
+            built_in_references: false,
         };
         let repository = open_local(repository).expect("the repository");
         backup(&repository, &options, &NoDatabases, &self.host, &Unobserved).expect("a backup")
@@ -100,7 +103,11 @@ fn fill(source: &Path) {
 struct NoDatabases;
 
 impl Capture for NoDatabases {
-    fn capture(&self, path: &Path) -> Result<Captured, CaptureError> {
+    fn capture(
+        &self,
+        path: &Path,
+        _questions: &[ReferenceQuery],
+    ) -> Result<Captured, CaptureError> {
         let source = std::io::ErrorKind::Unsupported.into();
         Err(CaptureError::Source { path: path.to_path_buf(), source })
     }
@@ -113,6 +120,10 @@ impl Host for BenchHost {
     fn now_ns(&self) -> i64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
         i64::try_from(now.as_nanos()).expect("a clock before 2262")
+    }
+
+    fn pause(&self, time: std::time::Duration) {
+        std::thread::sleep(time);
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {

@@ -90,6 +90,8 @@ impl World {
             min_free: MinFree { asked_bytes: Some(0) },
             workers: 2,
             dry_run: false,
+            references: Vec::new(),
+            built_in_references: true,
         }
     }
 

@@ -1,7 +1,8 @@
 //! The machine: its clock, its randomness, its names.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use larder::host::Host;
 
@@ -29,6 +30,10 @@ impl Host for Machine {
             Ok(since) => signed(since.as_nanos()),
             Err(before) => -signed(before.duration().as_nanos()),
         }
+    }
+
+    fn pause(&self, time: Duration) {
+        thread::sleep(time);
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod catalog;
 pub mod paths;
 
+pub mod accept;
 pub mod cat;
 pub mod check;
 pub mod diff;

@@ -1,12 +1,12 @@
 //! The facts of a repository, and which of them count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::codec::Durable;
 use crate::codec::fact::{Fact, Statement, Subject};
 use crate::codec::snapshot::MAX_SEQUENCE;
 use crate::host::Host;
-use crate::id::{FactId, PackId, SnapshotId};
+use crate::id::{FactId, FindingId, PackId, SnapshotId};
 use crate::repo::error::{Damage, RepoError, Result};
 use crate::repo::layout;
 use crate::repo::named::read_named;
@@ -115,6 +115,20 @@ impl Facts {
             Statement::Text(zone) => Some(zone),
             _ => None,
         }
+    }
+
+    /// Findings about a source that a person has accepted, in whichever snapshot.
+    pub fn accepted(&self, source: &str) -> HashSet<FindingId> {
+        let about =
+            self.subjects().filter_map(|(subject, fact)| match (subject, &fact.statement) {
+                (Subject::Accepted { .. }, Statement::Findings { source: of, findings })
+                    if of == source =>
+                {
+                    Some(findings)
+                }
+                _ => None,
+            });
+        about.flatten().copied().collect()
     }
 
     /// Says of places that they were found bad.

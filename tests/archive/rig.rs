@@ -52,9 +52,12 @@ impl Rig {
             cut: Params::default(),
             workers: 2,
             clock,
+            pause: &|_| {},
             spool_dir: self.dir.path(),
             parent: None,
             capture,
+            references: &[],
+            accepted: &|_| false,
         };
         archive(&request, sink, observer)
     }

@@ -79,6 +79,8 @@ pub(super) fn options(tree: &Tree) -> BackupOptions {
         min_free: MinFree { asked_bytes: Some(0) },
         workers: 1,
         dry_run: false,
+        references: Vec::new(),
+        built_in_references: false,
     }
 }
 

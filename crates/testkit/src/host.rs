@@ -1,7 +1,8 @@
-//! A host whose clock, randomness and names a test decides.
+//! A host whose clock, randomness and names a test decides; a pause costs no time but on its clock.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use larder::host::Host;
 
@@ -37,6 +38,10 @@ impl TestHost {
 impl Host for TestHost {
     fn now_ns(&self) -> i64 {
         self.now_ns.fetch_add(1000, Ordering::Relaxed)
+    }
+
+    fn pause(&self, time: Duration) {
+        self.advance_ns(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {

@@ -1,6 +1,6 @@
 //! Taking a snapshot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::codec::manifest::EntryKey;
 use crate::codec::snapshot::{Finding, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::id::SnapshotId;
+use crate::id::{FindingId, SnapshotId};
 use crate::observe::{Observer, Phase, Total, Warning};
 use crate::ops::naming::{NamingError, list, source_name};
 use crate::ops::tag::check_tag;
@@ -29,10 +29,13 @@ use crate::snapshot::archive::{ArchiveError, Archived, Parent, Request, SourceFi
 use crate::snapshot::beneath::Resolution;
 use crate::snapshot::source::exclude::Excludes;
 use crate::snapshot::source::walk::{Source, WalkOptions};
+use crate::sqlite::questions::{ReferenceQuery, built_in};
 
 mod dry_run;
+pub mod rows;
 
 use dry_run::DryRun;
+use rows::{DatabaseRows, row_changes};
 
 /// What to save, and how.
 #[derive(Debug, Clone)]
@@ -66,6 +69,10 @@ pub struct BackupOptions {
     pub workers: usize,
     /// Store nothing.
     pub dry_run: bool,
+    /// Queries for the files that rows name, beside those that are built in.
+    pub references: Vec<ReferenceQuery>,
+    /// Ask the queries that are built in, too.
+    pub built_in_references: bool,
 }
 
 /// A snapshot that was taken, or would be.
@@ -81,6 +88,8 @@ pub struct BackupReport {
     pub damage: Vec<Damage>,
     /// Promises that the repository's storage cannot keep.
     pub refusals: Vec<Refusal>,
+    /// Tables whose rows are more or fewer than in the snapshot before, per database; those without a change are left out.
+    pub row_changes: Vec<DatabaseRows>,
 }
 
 /// Takes a snapshot of the roots. On return with an id it is saved: it survives a crash at any later moment.
@@ -99,27 +108,29 @@ pub fn backup(
         .map_err(naming)?;
     if options.dry_run {
         // Snapshots were listed before the facts are read here, as below.
-        return run.rehearsal(&Facts::read(repository)?, &listing, &source);
+        let facts = Facts::read(repository)?;
+        return run.rehearsal(&Before::new(&listing, &facts, &source));
     }
     let held = claim_source(repository, &source)?;
     // Listed again under the lock of the source: nobody takes a snapshot of it any more until this one is saved. Snapshots before
     // facts, so that one that is being forgotten is either still there or explained.
     let listing = listing.refreshed(repository)?;
     let facts = Facts::read(repository)?;
+    let before = Before::new(&listing, &facts, &source);
     let session = Session::begin(repository, &facts, held, options.min_free, host)?;
     let reader = session.reader();
-    let archived = match run.archive(&listing, &source, &reader, &session) {
+    let archived = match run.archive(&before, &reader, &session) {
         Ok(archived) => archived,
         Err(error) => return Err(keep_what_is_finished(&session, error)),
     };
     observer.begin(Phase::Commit, None);
     session.keep()?;
-    let mut damage = run.damage(&reader, &listing, &facts, archived.parent_damage.as_ref());
+    let mut damage = run.damage(&reader, &before, archived.parent_damage.as_ref());
     damage.extend(session.take_damage());
     let came = Came { archived: &archived, added: session.added(), damage: &damage };
-    let record = run.record(&facts, &listing, &source, &came);
+    let record = run.record(&before, &came);
     let committed = session.commit(&record)?;
-    Ok(run.report(Some(committed.id), record, &archived, damage))
+    Ok(run.report(Some(committed.id), record, &before, (&archived, damage)))
 }
 
 /// After an interruption, and when the disk is nearly full, what is finished is made durable for the next run to reuse.
@@ -141,6 +152,26 @@ fn naming(error: NamingError) -> Error {
     }
 }
 
+/// What the repository says before the run.
+struct Before<'a> {
+    listing: &'a Listing,
+    facts: &'a Facts,
+    /// The source's name.
+    source: &'a str,
+    /// Findings about it that do not count any more.
+    accepted: HashSet<FindingId>,
+}
+
+impl<'a> Before<'a> {
+    fn new(listing: &'a Listing, facts: &'a Facts, source: &'a str) -> Self {
+        Self { listing, facts, source, accepted: facts.accepted(source) }
+    }
+
+    fn parent(&self) -> Option<&'a Snapshot> {
+        self.listing.newest(self.source)
+    }
+}
+
 /// What a run came to.
 struct Came<'a> {
     archived: &'a Archived,
@@ -158,20 +189,19 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn rehearsal(&self, facts: &Facts, listing: &Listing, source: &str) -> Result<BackupReport> {
-        let reader = Reader::open(self.repository, facts)?;
+    fn rehearsal(&self, before: &Before<'_>) -> Result<BackupReport> {
+        let reader = Reader::open(self.repository, before.facts)?;
         let sink = DryRun::new(&reader, self.repository.keys());
-        let archived = self.archive(listing, source, &reader, &sink)?;
-        let damage = self.damage(&reader, listing, facts, archived.parent_damage.as_ref());
+        let archived = self.archive(before, &reader, &sink)?;
+        let damage = self.damage(&reader, before, archived.parent_damage.as_ref());
         let came = Came { archived: &archived, added: sink.added(), damage: &damage };
-        let record = self.record(facts, listing, source, &came);
-        Ok(self.report(None, record, &archived, damage))
+        let record = self.record(before, &came);
+        Ok(self.report(None, record, before, (&archived, damage)))
     }
 
     fn archive(
         &self,
-        listing: &Listing,
-        source: &str,
+        before: &Before<'_>,
         reader: &Reader<'_>,
         blobs: &dyn BlobWrite,
     ) -> std::result::Result<Archived, ArchiveError> {
@@ -179,7 +209,7 @@ impl Run<'_> {
         let sources = self.open_sources()?;
         let excludes = self.excludes()?;
         let walks: Vec<_> = excludes.iter().map(|excludes| self.walk_options(excludes)).collect();
-        let parent = listing.newest(source);
+        let parent = before.parent();
         let total = parent.map(|parent| Total {
             items: parent.record.counts.files,
             bytes: parent.record.counts.bytes,
@@ -189,17 +219,27 @@ impl Run<'_> {
         let chunker = self.repository.config().chunker;
         let cut = Params::new(chunker.average_bytes, chunker.whole_file_bytes)
             .expect("invariant: a decoded config has chunker parameters within their bounds");
+        let references = self.questions();
         let request = Request {
             sources: &sources,
             walks: &walks,
             cut,
             workers: options.workers.max(1),
             clock: &|| self.host.now_ns(),
+            pause: &|time| self.host.pause(time),
             spool_dir: &options.spool_dir,
             parent: parent.map(|parent| parent_of(parent, reader)),
             capture: self.capture,
+            references: &references,
+            accepted: &|finding| self.is_accepted(before, finding),
         };
         archive(&request, blobs, self.observer)
+    }
+
+    fn questions(&self) -> Vec<ReferenceQuery> {
+        let mut questions = if self.options.built_in_references { built_in() } else { Vec::new() };
+        questions.extend(self.options.references.iter().cloned());
+        questions
     }
 
     fn open_sources(&self) -> std::result::Result<Vec<Source>, ArchiveError> {
@@ -227,17 +267,15 @@ impl Run<'_> {
         }
     }
 
-    fn record(
-        &self,
-        facts: &Facts,
-        listing: &Listing,
-        source: &str,
-        came: &Came<'_>,
-    ) -> SnapshotRecord {
+    fn record(&self, before: &Before<'_>, came: &Came<'_>) -> SnapshotRecord {
         let (archived, added) = (came.archived, came.added);
+        let Before { listing, facts, source, .. } = *before;
         let mut counts = archived.counts;
         (counts.new_plain_bytes, counts.new_stored_bytes) = (added.plain_bytes, added.stored_bytes);
-        let clean = archived.findings.is_empty() && came.damage.is_empty();
+        let findings = self.findings(before, archived);
+        let settled =
+            findings.iter().all(|finding| finding.accepted) && archived.unlisted_open == 0;
+        let clean = settled && came.damage.is_empty();
         let root = |path: &PathBuf| Root { path: path.as_os_str().as_bytes().into() };
         SnapshotRecord {
             sequence: next_sequence(listing, facts, source),
@@ -250,28 +288,42 @@ impl Run<'_> {
             host: self.host.name(),
             user: self.host.user(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            parent: listing.newest(source).map(|parent| parent.id),
+            parent: before.parent().map(|parent| parent.id),
             manifest: archived.manifest,
             outcome: if clean { Outcome::Clean } else { Outcome::WithFindings },
             counts,
             databases: archived.databases.clone(),
             tags: self.options.tags.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
-            findings: self.findings(archived),
-            findings_total: archived.findings.len() as u64,
+            findings_total: (findings.len() as u64).saturating_add(archived.unlisted),
+            findings: listed(findings),
             siblings: Siblings { present: names_for_next(listing, facts, source) },
             extensions: Vec::new(),
         }
     }
 
-    /// The first findings; the record counts all of them.
-    fn findings(&self, archived: &Archived) -> Vec<Finding> {
-        let findings = archived.findings.iter().take(MAX_FINDINGS).map(|finding| Finding {
+    fn findings(&self, before: &Before<'_>, archived: &Archived) -> Vec<Finding> {
+        let finding = |finding: &SourceFinding| {
+            let accepted = self.is_accepted(before, finding);
+            Finding { accepted, ..self.finding(finding) }
+        };
+        archived.findings.iter().map(finding).collect()
+    }
+
+    fn finding(&self, finding: &SourceFinding) -> Finding {
+        Finding {
             kind: finding.kind,
             subject: self.subject(&finding.key).into(),
             message: finding.message.clone(),
             accepted: false,
-        });
-        findings.collect()
+        }
+    }
+
+    fn is_accepted(&self, before: &Before<'_>, finding: &SourceFinding) -> bool {
+        // Nearly always nothing is accepted, and hashing is not for nothing.
+        !before.accepted.is_empty() && {
+            let said = self.finding(finding).said();
+            before.accepted.contains(&self.repository.keys().finding_id(&said))
+        }
     }
 
     /// How a path is called in messages: relative where there is one root, absolute where there are several.
@@ -290,13 +342,12 @@ impl Run<'_> {
     fn damage(
         &self,
         reader: &Reader<'_>,
-        listing: &Listing,
-        facts: &Facts,
+        before: &Before<'_>,
         parent: Option<&RepoError>,
     ) -> Vec<Damage> {
         let mut damage = self.repository.config_damage().to_vec();
-        damage.extend(listing.damage.iter().cloned());
-        damage.extend(facts.damage.iter().cloned());
+        damage.extend(before.listing.damage.iter().cloned());
+        damage.extend(before.facts.damage.iter().cloned());
         damage.extend(reader.take_damage());
         let unserved = reader.take_unserved();
         // Reading the parent ends with damage that the reader has met, or with what a node contradicts.
@@ -310,9 +361,11 @@ impl Run<'_> {
         &self,
         id: Option<SnapshotId>,
         record: SnapshotRecord,
-        archived: &Archived,
-        damage: Vec<Damage>,
+        before: &Before<'_>,
+        (archived, damage): (&Archived, Vec<Damage>),
     ) -> BackupReport {
+        let old = before.parent().map(|parent| parent.record.databases.as_slice());
+        let row_changes = row_changes(old.unwrap_or_default(), &record.databases);
         let notice = |notice: &SourceFinding| {
             Warning::about(self.subject(&notice.key), notice.message.clone())
         };
@@ -322,8 +375,18 @@ impl Run<'_> {
             notices: archived.notices.iter().map(notice).collect(),
             damage,
             refusals: self.repository.backend().refusals(),
+            row_changes,
         }
     }
+}
+
+/// The first findings, as many as a record lists: where that is not all of them, those that count before those that do not.
+fn listed(mut findings: Vec<Finding>) -> Vec<Finding> {
+    if findings.len() > MAX_FINDINGS {
+        findings.sort_by_key(|finding| finding.accepted);
+        findings.truncate(MAX_FINDINGS);
+    }
+    findings
 }
 
 fn parent_of<'a>(parent: &'a Snapshot, reader: &'a Reader<'_>) -> Parent<'a> {

@@ -11,6 +11,7 @@
 //! run; a repository error stops it and never becomes a finding.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::chunker::params::Params;
 use crate::codec::manifest::{Entry, EntryKey};
@@ -24,6 +25,7 @@ use crate::snapshot::manifest::build::ManifestBuilder;
 use crate::snapshot::source::error::SourceError;
 use crate::snapshot::source::walk::{Source, WalkOptions};
 use crate::sqlite::captured::CaptureError;
+use crate::sqlite::questions::ReferenceQuery;
 
 mod draft;
 mod file;
@@ -98,12 +100,18 @@ pub struct Request<'a> {
     pub workers: usize,
     /// Nanoseconds since 1970.
     pub clock: &'a (dyn Fn() -> i64 + Sync),
+    /// Lets time pass, for what the application is about to do.
+    pub pause: &'a (dyn Fn(Duration) + Sync),
     /// Where the draft is kept; never inside a repository.
     pub spool_dir: &'a std::path::Path,
     /// The snapshot before.
     pub parent: Option<Parent<'a>>,
     /// Captures databases.
     pub capture: &'a dyn Capture,
+    /// Queries for the files that rows name.
+    pub references: &'a [ReferenceQuery],
+    /// Whether a finding was seen and accepted before, so that nothing is to be waited for on its account.
+    pub accepted: &'a (dyn Fn(&SourceFinding) -> bool + Sync),
 }
 
 /// Something about the source that a person should know.
@@ -128,6 +136,10 @@ pub struct Archived {
     pub databases: Vec<DatabaseRecord>,
     /// What makes it less than clean.
     pub findings: Vec<SourceFinding>,
+    /// Findings that are too many to be held, counted.
+    pub unlisted: u64,
+    /// Of those, how many were not accepted before.
+    pub unlisted_open: u64,
     /// What is only worth a word: directories that were not entered, files that came and went.
     pub notices: Vec<SourceFinding>,
     /// The previous manifest could not be read to its end; everything after that point was read again.
@@ -149,6 +161,8 @@ pub fn archive(
         counts: tally.counts,
         databases: late.databases,
         findings: tally.findings,
+        unlisted: 0,
+        unlisted_open: 0,
         notices: tally.notices,
         parent_damage: scanned.parent_damage,
     })

@@ -83,6 +83,8 @@ mod tests {
             self.0
         }
 
+        fn pause(&self, _: std::time::Duration) {}
+
         fn fill_random(&self, _: &mut [u8]) {}
 
         fn name(&self) -> String {

@@ -72,6 +72,8 @@ impl<'a> Scene<'a> {
             min_free: NO_RESERVE,
             workers: threads(),
             dry_run: false,
+            references: Vec::new(),
+            built_in_references: true,
         };
         Ok(backup(&self.repository, &options, &capture, &self.context.host, self.watch)?)
     }
