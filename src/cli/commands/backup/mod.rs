@@ -182,8 +182,8 @@ impl Runner<'_> {
             min_free: self.min_free(),
             workers: available_parallelism().map_or(1, usize::from),
             dry_run: self.args.dry_run,
-            references: Vec::new(),
-            built_in_references: true,
+            references: self.context.settings.references(),
+            built_in_references: self.context.settings.built_in_references(),
         }
     }
 }
