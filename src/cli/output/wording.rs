@@ -1,16 +1,13 @@
 //! Phrases that several commands use.
 
-use jiff::tz::TimeZone;
 use larder::codec::manifest::EntryKey;
-use larder::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord, SnapshotRecord};
+use larder::codec::snapshot::{FindingKind, SnapshotRecord};
 use larder::id::SnapshotId;
 use larder::ops::paths::absolute_bytes;
 use larder::repo::backend::Refusal;
 use larder::repo::error::Damage;
 use larder::repo::snapshots::Snapshot;
 
-use crate::cli::output::json::snapshot::label;
-use crate::cli::output::times;
 use crate::cli::output::units::{count, many};
 
 /// A promise that the storage cannot keep, and what that costs.
@@ -57,52 +54,22 @@ pub(crate) fn damages(damage: &[Damage]) -> Vec<String> {
     said
 }
 
-/// What kind of state a database is in, in words. One that has not changed since an earlier snapshot was not looked at again.
-pub(crate) fn state(record: &DatabaseRecord, snapshot: &SnapshotRecord, zone: &TimeZone) -> String {
-    let since = (record.captured_at_ns < snapshot.started_ns)
-        .then(|| format!("unchanged since {}", times::short(record.captured_at_ns, zone, false)));
-    if let Some(since) = since {
-        return since;
-    }
-    let state = match record.label {
-        DatabaseLabel::Committed => "one committed state",
-        DatabaseLabel::Recovered => "recovered from its journal",
-        DatabaseLabel::CrashImage => "as a crash would leave it",
-        DatabaseLabel::SourceCorrupt => "corrupt at the source",
-        DatabaseLabel::Opaque => "not readable as SQLite",
-    };
-    match &record.check {
-        CheckResult::QuickOk => format!("{state}, quick_check ok"),
-        CheckResult::Failed(_) => format!("{state}, quick_check failed"),
-        CheckResult::NotRun(_) => format!("{state}, not checked"),
-    }
-}
-
-/// The databases of a snapshot in a word or two.
-pub(crate) fn databases(record: &SnapshotRecord) -> String {
-    let all = record.databases.len();
-    let Some(first) = record.databases.first() else { return String::new() };
-    if all == 1 {
-        return label(first.label).to_owned();
-    }
-    if record.databases.iter().all(|it| it.label == first.label) {
-        return format!("{all} {}", label(first.label));
-    }
-    let committed = record.databases.iter().filter(|it| it.label == DatabaseLabel::Committed);
-    format!("{} of {all} committed", committed.count())
-}
-
 /// What is the matter with a snapshot, in a word or two; empty when nothing is.
 pub(crate) fn findings(record: &SnapshotRecord) -> String {
-    let total = record.findings_total;
-    if total == 0 {
-        return String::new();
+    let accepted = record.findings.iter().filter(|it| it.accepted).count() as u64;
+    let open = record.findings_total.saturating_sub(accepted);
+    if open == 0 {
+        return if accepted > 0 { format!("{} accepted", count(accepted)) } else { String::new() };
     }
-    let all_listed = record.findings.len() as u64 == total;
-    if all_listed && record.findings.iter().all(|it| it.message.starts_with("cannot be read")) {
-        return format!("{} unreadable", many(total, "file"));
+    let listed: Vec<_> = record.findings.iter().filter(|it| !it.accepted).collect();
+    let all_listed = listed.len() as u64 == open;
+    if all_listed && listed.iter().all(|it| it.kind == FindingKind::Dangling) {
+        return format!("{} missing", many(open, "named file"));
     }
-    many(total, "finding")
+    if all_listed && listed.iter().all(|it| it.message.starts_with("cannot be read")) {
+        return format!("{} unreadable", many(open, "file"));
+    }
+    many(open, "finding")
 }
 
 /// So many of a total, or all of it.

@@ -24,9 +24,11 @@ use crate::cli::failure::{Failure, Result};
 use crate::cli::output::progress::Progress;
 use crate::cli::output::units::{parse_bytes, parse_duration};
 
+mod json;
 mod plan;
 mod report;
 mod spool;
+mod stored;
 
 use plan::Job;
 use spool::Spool;
