@@ -10,6 +10,7 @@ mod conformance;
 mod crash_disk;
 mod delta;
 mod demo;
+mod hazards;
 mod live;
 mod manifests;
 mod nobody;

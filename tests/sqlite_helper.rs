@@ -16,7 +16,7 @@ use larder::sqlite::options::{HELPER_COMMAND, HelperCommand};
 
 use crate::sqlite_rig::{Application, Rig, bytes, make_ledger};
 
-const HELLO: &str = r#"echo '{"hello":{"protocol":1}}'; read request; "#;
+const HELLO: &str = r#"echo '{"hello":{"protocol":2}}'; read request; "#;
 
 /// A rig with one sound database and this shell script as its helper.
 fn scripted(script: &str) -> (Rig, std::path::PathBuf) {
@@ -61,7 +61,7 @@ fn what_is_no_helper_is_an_error_of_this_database() {
     assert!(matches!(rig.try_capture(&path), Err(CaptureError::Helper { .. })));
     assert!(no_helper("echo Welcome to something else").contains("nonsense"));
     assert!(no_helper("exit 7").contains("exit status: 7"));
-    assert!(no_helper(r#"echo '{"hello":{"protocol":2}}'; read x"#).contains("protocol: 2"));
+    assert!(no_helper(r#"echo '{"hello":{"protocol":3}}'; read x"#).contains("protocol: 3"));
     assert!(no_helper("exec sleep 100").contains("nothing for"));
 }
 
@@ -72,7 +72,7 @@ fn a_helper_that_breaks_down_costs_the_label_not_the_bytes() {
     assert!(broken("echo '{\"done\":{\"page_size\":4096}}'").contains("nonsense"));
     assert!(broken("printf '{\"refused\"'").contains("stops after"));
     assert!(broken("head -c 200000 /dev/zero").contains("longer than"));
-    assert!(broken(r#"echo '{"hello":{"protocol":1}}'; sleep 9"#).contains("twice"));
+    assert!(broken(r#"echo '{"hello":{"protocol":2}}'; sleep 9"#).contains("twice"));
     assert!(broken(r#"echo '"began"'; echo '"alive"'; exec sleep 100"#).contains("nothing for"));
 }
 
@@ -99,7 +99,7 @@ fn a_helper_that_somebody_kills_is_followed_by_one_more() {
 fn a_claim_that_the_bytes_do_not_bear_out_is_not_believed() {
     let claim = |size: u64, count: u64| {
         format!(
-            r#"echo '{{"done":{{"page_size":{size},"page_count":{count},"immutable":false,"check":"QuickOk","schema":null}}}}'"#
+            r#"echo '{{"done":{{"page_size":{size},"page_count":{count},"immutable":false,"check":"QuickOk","log_grew_bytes":0}}}}'"#
         )
     };
     assert!(broken(&claim(4096, 10)).contains("0 bytes came"));
@@ -188,7 +188,7 @@ fn request(source: &Path, inode: u64, spool: &Path) -> String {
     let device = fs::metadata(source).unwrap().dev();
     fs::write(spool, b"").unwrap();
     format!(
-        r#"{{"protocol":1,"source":"{}","spool":"{}","device":{device},"inode":{inode},"access":"source","wait_ms":0}}{}"#,
+        r#"{{"protocol":2,"source":"{}","spool":"{}","device":{device},"inode":{inode},"access":"source","wait_ms":0,"questions":0,"samples":false,"patience_ms":1000}}{}"#,
         encode(source),
         encode(spool),
         '\n',
@@ -202,7 +202,13 @@ fn the_helper_answers_a_request_and_refuses_everything_else() {
     make_ledger(&path, "WAL", 4096);
     let inode = fs::metadata(&path).unwrap().ino();
     let (answer, code) = ask(&request(&path, inode, &spool));
-    assert!(answer.contains("began") && answer.contains("done") && code == Some(0), "{answer}");
+    assert!(
+        answer.contains("began")
+            && answer.contains("done")
+            && answer.ends_with("\"end\"\n")
+            && code == Some(0),
+        "{answer}"
+    );
     assert!(!spool.exists(), "the helper takes the spool's name away");
 
     let (answer, code) = ask(&request(&path, inode + 1, &spool));

@@ -15,6 +15,7 @@ use larder::observe::{Observer, Unobserved};
 use larder::sqlite::capture::capture;
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::options::{CaptureOptions, DEFAULT_SILENCE, HelperCommand};
+use larder::sqlite::questions::ReferenceQuery;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -29,6 +30,7 @@ pub(crate) struct Rig {
     pub(crate) wait: Duration,
     pub(crate) silence: Duration,
     pub(crate) min_free_bytes: u64,
+    pub(crate) questions: Vec<ReferenceQuery>,
     pub(crate) observer: Box<dyn Observer>,
 }
 
@@ -41,6 +43,7 @@ impl Rig {
             wait: Duration::from_secs(20),
             silence: DEFAULT_SILENCE,
             min_free_bytes: 0,
+            questions: Vec::new(),
             observer: Box::new(Unobserved),
         }
     }
@@ -59,22 +62,29 @@ impl Rig {
         self.try_capture_at(path, &|| now_ns() + ahead_ns).unwrap()
     }
 
-    fn try_capture_at(
-        &self,
-        path: &Path,
-        now_ns: &(dyn Fn() -> i64 + Sync),
-    ) -> Result<Captured, CaptureError> {
-        let options = CaptureOptions {
+    /// How to capture, by this clock.
+    pub(crate) fn options<'a>(
+        &'a self,
+        now_ns: &'a (dyn Fn() -> i64 + Sync),
+    ) -> CaptureOptions<'a> {
+        CaptureOptions {
             helper: &self.helper,
             spool_dir: self.spool.path(),
             wait: self.wait,
             silence: self.silence,
             min_free_bytes: self.min_free_bytes,
-            questions: &[],
+            questions: &self.questions,
             now_ns,
             observer: &*self.observer,
-        };
-        let result = capture(&options, path);
+        }
+    }
+
+    fn try_capture_at(
+        &self,
+        path: &Path,
+        now_ns: &(dyn Fn() -> i64 + Sync),
+    ) -> Result<Captured, CaptureError> {
+        let result = capture(&self.options(now_ns), path);
         assert_eq!(fs::read_dir(self.spool.path()).unwrap().count(), 0, "the spool leaves a name");
         if let Ok(captured) = &result {
             assert_eq!(captured.file.metadata().unwrap().nlink(), 0);

@@ -1,5 +1,6 @@
 //! Captures a database: one committed state, or the best there is with a label that says so.
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +14,11 @@ use crate::sqlite::fallback::{self, Reason};
 use crate::sqlite::header::{has_magic, is_wal};
 use crate::sqlite::options::CaptureOptions;
 use crate::sqlite::protocol::{Access, Refusal};
+use crate::sqlite::questions::ColumnSample;
 use crate::sqlite::recognise::read_head;
+
+/// Growth of a log that is worth a word, unless the database is larger.
+const MUCH_GROWTH_BYTES: u64 = 256 * 1024 * 1024;
 
 /// How often a database that changes under our hands is tried.
 const ATTEMPTS: usize = 5;
@@ -22,10 +27,19 @@ const ATTEMPTS: usize = 5;
 ///
 /// What `SQLite` cannot read is saved as it is, with a label. An error means that there are no bytes at all.
 pub fn capture(options: &CaptureOptions<'_>, path: &Path) -> Result<Captured, CaptureError> {
+    capture_sampling(options, path, None)
+}
+
+/// The same; samples of the columns go to `samples`.
+pub(super) fn capture_sampling(
+    options: &CaptureOptions<'_>,
+    path: &Path,
+    samples: Option<&RefCell<Vec<ColumnSample>>>,
+) -> Result<Captured, CaptureError> {
     let unreadable = |source| CaptureError::Source { path: path.to_owned(), source };
     let path = fs::canonicalize(path).map_err(unreadable)?;
     warn_of_other_names(options, &path);
-    let context = Context { options, path: &path };
+    let context = Context { options, path: &path, samples };
     for attempt in 1..=ATTEMPTS {
         if let Some(captured) = attempt_once(&context, attempt)? {
             return Ok(captured);
@@ -67,11 +81,22 @@ fn attempt_once(context: &Context<'_>, attempt: usize) -> Result<Option<Captured
     }
 }
 
+/// While its content is held, a log cannot start over: a busy writer may make it large, and it does not shrink by itself.
+fn warn_of_growth(context: &Context<'_>, grew_bytes: u64, database_bytes: u64) {
+    if grew_bytes > MUCH_GROWTH_BYTES.max(database_bytes / 4) {
+        let megabytes = grew_bytes / 1_000_000;
+        let message = format!("its write-ahead log grew by {megabytes} MB while it was captured");
+        let path = context.path.as_os_str().as_bytes();
+        context.options.observer.warn(Warning::about(path, message));
+    }
+}
+
 fn committed(
     context: &Context<'_>,
     copy: Copy,
     before: &DatabaseIdentity,
 ) -> Result<Captured, CaptureError> {
+    warn_of_growth(context, copy.done.log_grew_bytes, before.main.size);
     let finding = Finding {
         label: match copy.done.check {
             CheckResult::Failed(_) => DatabaseLabel::SourceCorrupt,
@@ -83,7 +108,7 @@ fn committed(
             CaptureMethod::OnlineBackup
         },
         check: copy.done.check,
-        schema: copy.done.schema,
+        told: copy.told,
         started_ns: copy.started_ns,
         identity: context.identity_since(before, copy.started_ns),
     };

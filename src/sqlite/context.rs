@@ -1,33 +1,40 @@
 //! What the steps of one capture share: its options, its path, its helper runs.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::codec::snapshot::{
     CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel, FileIdentity, JournalMode,
-    Knowledge,
+    Knowledge, TableRows,
 };
 use crate::sqlite::captured::{CaptureError, Captured};
 use crate::sqlite::header::{HEADER_BYTES, Header};
 use crate::sqlite::identity::{self, settled_before};
 use crate::sqlite::options::CaptureOptions;
-use crate::sqlite::protocol::{Access, Done, PROTOCOL, Refusal, Request};
+use crate::sqlite::protocol::{Access, Done, Known, PROTOCOL, Question, Refusal, Request, fits};
+use crate::sqlite::questions::{Answer, ColumnSample, MAX_QUERIES};
 use crate::sqlite::runner::{self, Ending};
 use crate::sqlite::spool::{Spool, SpoolError};
+use crate::sqlite::told::Told;
 
 /// One capture: its options and its database's real path.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) options: &'a CaptureOptions<'a>,
     pub(super) path: &'a Path,
+    /// Where samples of its columns go, if they are wanted.
+    pub(super) samples: Option<&'a RefCell<Vec<ColumnSample>>>,
 }
 
 /// The bytes that a helper left in a spool, its claim about them verified.
 pub(super) struct Copy {
     pub(super) spool: Spool,
     pub(super) done: Done,
+    pub(super) told: Told,
     pub(super) started_ns: i64,
 }
 
@@ -44,7 +51,7 @@ pub(super) struct Finding {
     pub(super) label: DatabaseLabel,
     pub(super) method: CaptureMethod,
     pub(super) check: CheckResult,
-    pub(super) schema: Option<[u8; 32]>,
+    pub(super) told: Told,
     pub(super) started_ns: i64,
     pub(super) identity: Option<DatabaseIdentity>,
 }
@@ -81,6 +88,7 @@ impl Context<'_> {
         (database, expected): (&Path, FileIdentity),
         access: Access,
     ) -> Result<Result<Copy, NoCopy>, CaptureError> {
+        let questions: Vec<Question> = self.askable().filter_map(Result::ok).collect();
         let request = Request {
             protocol: PROTOCOL,
             source: database.into(),
@@ -88,16 +96,43 @@ impl Context<'_> {
             device: expected.device,
             inode: expected.inode,
             access,
-            wait_ms: u64::try_from(self.options.wait.as_millis()).unwrap_or(u64::MAX),
+            wait_ms: milliseconds(self.options.wait),
+            questions: u16::try_from(questions.len()).unwrap_or(u16::MAX),
+            samples: self.samples.is_some(),
+            // The helper gives up itself before we do.
+            patience_ms: milliseconds(self.options.silence / 2),
         };
         let mut started_ns = self.now_ns();
         let mut vanished = Ok(());
-        let ending = runner::run(self.options, &request, &mut || {
+        let ending = runner::run(self.options, (&request, &questions), &mut || {
             started_ns = self.now_ns();
             vanished = spool.vanish();
         });
         vanished.and_then(|()| spool.vanish()).map_err(|error| self.spool_failed(error))?;
         self.judge(ending, spool, started_ns)
+    }
+
+    /// What can be put to a helper, and why the rest cannot, in the order of the questions.
+    fn askable(&self) -> impl Iterator<Item = Result<Question, &'static str>> {
+        self.options.questions.iter().enumerate().map(|(place, query)| {
+            let question = Question::from(query);
+            match (place < MAX_QUERIES, fits(&question)) {
+                (true, true) => Ok(question),
+                (true, false) => Err("the query is too long"),
+                (false, _) => Err("there are too many queries"),
+            }
+        })
+    }
+
+    /// An answer to every question, those that were not put to the helper included.
+    fn every_answer(&self, told: Vec<Answer>) -> Vec<Answer> {
+        let mut told = told.into_iter();
+        let unanswered = || Answer::Failed("it was not answered".to_owned());
+        let answer = |asked: Result<Question, &str>| match asked {
+            Ok(_) => told.next().unwrap_or_else(unanswered),
+            Err(why) => Answer::Failed(why.to_owned()),
+        };
+        self.askable().map(answer).collect()
     }
 
     fn judge(
@@ -114,8 +149,11 @@ impl Context<'_> {
             killed,
         };
         match ending {
-            Ending::Done(done) => Ok(match verify(spool.file(), &done) {
-                Ok(()) => Ok(Copy { spool, done, started_ns }),
+            Ending::Done(done, mut told) => Ok(match verify(spool.file(), &done) {
+                Ok(()) => {
+                    told.answers = self.every_answer(std::mem::take(&mut told.answers));
+                    Ok(Copy { spool, done, told: *told, started_ns })
+                }
                 Err(what) => Err(broken(what, false)),
             }),
             Ending::Refused(Refusal::NoSpace, _) => Err(self.no_spool(SpoolError::Full { dir })),
@@ -140,6 +178,10 @@ impl Context<'_> {
         let len = file.metadata().map_err(failed)?.len();
         let header = header_of(&file).map_err(failed)?;
         let main = self.observe()?.main;
+        let told = finding.told;
+        if let Some(samples) = self.samples {
+            *samples.borrow_mut() = told.samples;
+        }
         let whole = header.filter(|header| len % u64::from(header.page_size) == 0);
         Ok(Captured {
             file,
@@ -151,8 +193,8 @@ impl Context<'_> {
             page_count: whole.map_or(0, |header| len / u64::from(header.page_size)),
             journal_mode: header.map_or(JournalMode::Unknown, |header| header.journal_mode()),
             check: finding.check,
-            knowledge: knowledge_of(header, finding.schema),
-            answers: Vec::new(),
+            knowledge: header.map(|header| knowledge_of(header, told.tables, told.known)),
+            answers: told.answers,
             started_ns: finding.started_ns,
             identity: finding.identity,
         })
@@ -198,17 +240,20 @@ fn verify(file: &File, done: &Done) -> Result<(), String> {
     }
 }
 
-/// What the header says, and the hash of the schema.
-fn knowledge_of(header: Option<Header>, schema: Option<[u8; 32]>) -> Option<Knowledge> {
-    let header = header?;
-    Some(Knowledge {
+/// What the header says is looked up by ourselves.
+fn knowledge_of(header: Header, tables: Vec<TableRows>, known: Known) -> Knowledge {
+    Knowledge {
         application_id: header.application_id,
         user_version: header.user_version,
-        schema,
-        alembic_revision: None,
-        tables: Vec::new(),
-        tables_left_out: 0,
-    })
+        schema: known.schema,
+        alembic_revision: known.alembic_revision,
+        tables,
+        tables_left_out: known.tables_left_out,
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn header_of(file: &File) -> io::Result<Option<Header>> {

@@ -1,26 +1,28 @@
-//! The helper's connection to the spool: takes the pages, then checks them.
+//! The helper's connection to the spool: takes the pages, checks them, then answers questions about them.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use crate::codec::snapshot::CheckResult;
+use crate::sqlite::answer::{answer, applies};
+use crate::sqlite::guard::{Asker, Budget, allow, limit_time, said, tighten};
 use crate::sqlite::header::{HEADER_BYTES, Header, VERSION_OFFSET};
-use crate::sqlite::protocol::{Refusal, tame};
+use crate::sqlite::knowledge::{self, Tables, ordinary_tables, schema_hash};
+use crate::sqlite::protocol::{Outcome, Piece, Question, Refusal, Reply, Request, tame};
+use crate::sqlite::questions::MAX_ANSWER_BYTES;
 use crate::sqlite::refused::Refused;
 use crate::sqlite::reporter::Reporter;
+use crate::sqlite::sample;
 use crate::sqlite::source::{Source, restrict};
 
 /// 8 MiB at the usual page size: often enough to say that we are alive.
 const PAGES_PER_STEP: i32 = 2048;
-
-/// Virtual machine steps between two signs of life during a check.
-const CHECK_STEPS: i32 = 100_000;
 
 /// Problems of which `quick_check` is asked for the text.
 const MAX_PROBLEMS: usize = 5;
@@ -91,40 +93,98 @@ impl Destination {
         }
     }
 
-    /// Runs `quick_check` over the spool, and hashes the schema.
-    ///
-    /// The copy of a database in WAL mode says so, and `SQLite` would look for a log beside a file that has no name.
-    /// So the two version bytes say otherwise for as long as the check runs.
-    pub(super) fn check(
-        mut self,
-        reporter: &Reporter,
-    ) -> Result<(CheckResult, Option<[u8; 32]>), Refused> {
-        let failed = |error| Refused::spool(&error);
-        let mut versions = [0; 2];
-        self.file.read_exact_at(&mut versions, VERSION_OFFSET).map_err(failed)?;
-        self.file.write_all_at(&ROLLBACK, VERSION_OFFSET).map_err(failed)?;
-        let result = self.check_forgetful(reporter);
-        self.file.write_all_at(&versions, VERSION_OFFSET).map_err(failed)?;
-        result
-    }
-
-    /// Without a page in its cache the connection reads what is in the file.
-    fn check_forgetful(
-        &mut self,
-        reporter: &Reporter,
-    ) -> Result<(CheckResult, Option<[u8; 32]>), Refused> {
+    /// Runs `quick_check` over the spool.
+    pub(super) fn check(&mut self, reporter: &Reporter) -> Result<CheckResult, Refused> {
+        allow(&mut self.connection, Asker::Ourselves)?;
         self.connection.execute_batch("PRAGMA query_only = ON")?;
-        self.connection.release_memory()?;
-        let reporter = reporter.clone();
-        let (started, budget) = (Instant::now(), check_budget(&self.file));
-        let stop = move || reporter.alive().is_err() || started.elapsed() > budget;
-        self.connection.progress_handler(CHECK_STEPS, Some(stop))?;
-        let check = match problems(&self.connection) {
+        let budget = check_budget(&self.file);
+        limit_time(&mut self.connection, budget, reporter)?;
+        let found = match self.look()? {
+            Ok(()) => problems(&self.connection),
+            Err(error) => Err(error),
+        };
+        Ok(match found {
             Ok(problems) if problems == ["ok"] => CheckResult::QuickOk,
             Ok(problems) => CheckResult::Failed(tame(&problems.join("; "))),
             Err(error) => failure(&error),
-        };
-        Ok((check, schema_hash(&self.connection).ok()))
+        })
+    }
+
+    /// Begins a transaction in which the pages can be read, unless there is one; the inner error is `SQLite`'s.
+    ///
+    /// Without a page in its cache the connection reads what is in the file. The copy of a database in WAL mode says so there, and
+    /// `SQLite` would look for a log beside a file that has no name. So the two version bytes say otherwise for the moment in which
+    /// the transaction begins, and not longer: it holds the first page, and this process may be killed at any time after.
+    fn look(&mut self) -> Result<rusqlite::Result<()>, Refused> {
+        if !self.connection.is_autocommit() {
+            return Ok(Ok(()));
+        }
+        let failed = |error| Refused::spool(&error);
+        self.connection.release_memory()?;
+        let mut versions = [0; 2];
+        self.file.read_exact_at(&mut versions, VERSION_OFFSET).map_err(failed)?;
+        self.file.write_all_at(&ROLLBACK, VERSION_OFFSET).map_err(failed)?;
+        let begun = begin(&self.connection);
+        self.file.write_all_at(&versions, VERSION_OFFSET).map_err(failed)?;
+        Ok(begun)
+    }
+
+    /// Tells what is inside, and answers the questions.
+    pub(super) fn tell(
+        mut self,
+        request: &Request,
+        questions: &[Question],
+        reporter: &Reporter,
+    ) -> Result<(), Refused> {
+        let bytes = self.file.metadata().map_or(0, |metadata| metadata.len());
+        let budget = || Budget::new(Duration::from_millis(request.patience_ms), bytes);
+        limit_time(&mut self.connection, budget().share(), reporter)?;
+        // Before the limits: a schema may have longer texts than any path.
+        let schema = self.look()?.and_then(|()| schema_hash(&self.connection)).ok();
+        tighten(&self.connection)?;
+        if let Some(tables) = self.tables(budget(), reporter)? {
+            knowledge::tell(&mut self.connection, (&tables, schema), budget(), reporter)?;
+        }
+        self.answer(questions, budget(), reporter)?;
+        match self.tables(budget(), reporter)? {
+            Some(tables) if request.samples => {
+                Ok(sample::tell(&mut self.connection, &tables, budget(), reporter)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `None` when the schema cannot be read.
+    fn tables(&mut self, budget: Budget, reporter: &Reporter) -> Result<Option<Tables>, Refused> {
+        allow(&mut self.connection, Asker::Ourselves)?;
+        limit_time(&mut self.connection, budget.share(), reporter)?;
+        let looked = self.look()?;
+        Ok(looked.and_then(|()| ordinary_tables(&self.connection)).ok())
+    }
+
+    fn answer(
+        &mut self,
+        questions: &[Question],
+        budget: Budget,
+        reporter: &Reporter,
+    ) -> Result<(), Refused> {
+        let mut room = MAX_ANSWER_BYTES;
+        for question in questions {
+            allow(&mut self.connection, Asker::Ourselves)?;
+            limit_time(&mut self.connection, budget.share(), reporter)?;
+            let looked = self.look()?;
+            let outcome = match looked.and_then(|()| applies(&self.connection, question)) {
+                Ok(true) => {
+                    allow(&mut self.connection, Asker::Query)?;
+                    room = room.saturating_sub(answer(&self.connection, question, room, reporter)?);
+                    continue;
+                }
+                Ok(false) => Outcome::DoesNotApply,
+                Err(error) => Outcome::Failed(said(&error)),
+            };
+            reporter.send(&Reply::Tells(Piece::Answered(outcome)))?;
+        }
+        Ok(())
     }
 
     fn header(&self) -> Result<Option<Header>, Refused> {
@@ -157,6 +217,16 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// The read takes the lock and needs no schema, so that a schema that cannot be parsed is still checked.
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN")?;
+    let read = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
+    if read.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    read
+}
+
 fn problems(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("PRAGMA quick_check({MAX_PROBLEMS})"))?;
     let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
@@ -170,18 +240,4 @@ fn failure(error: &rusqlite::Error) -> CheckResult {
         Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB) => CheckResult::Failed(text),
         _ => CheckResult::NotRun(text),
     }
-}
-
-fn schema_hash(connection: &Connection) -> rusqlite::Result<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
-    let mut statement = connection
-        .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        for column in 0..4 {
-            let text = row.get_ref(column)?.as_str_or_null().ok().flatten().unwrap_or_default();
-            hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
-        }
-    }
-    Ok(*hasher.finalize().as_bytes())
 }

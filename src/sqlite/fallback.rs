@@ -15,6 +15,7 @@ use crate::sqlite::header::wal_page_size;
 use crate::sqlite::identity;
 use crate::sqlite::protocol::{Access, Refusal};
 use crate::sqlite::recognise::{open_regular, side_file};
+use crate::sqlite::told::Told;
 
 /// How often a copy is repeated until nothing changed beneath it.
 const COPIES: usize = 5;
@@ -42,7 +43,7 @@ pub(super) fn empty(
         label: DatabaseLabel::Committed,
         method: CaptureMethod::RawCopy,
         check: CheckResult::NotRun("it is empty".to_owned()),
-        schema: None,
+        told: Told::default(),
         started_ns,
         identity: context.identity_since(before, started_ns),
     };
@@ -60,8 +61,8 @@ pub(super) fn raw(
     let (seen, stable) =
         until_stable(context, |seen| copy(context, context.path, spool.file(), seen.main.size))?;
     let identity = stable.then(|| context.identity_since(&seen, started_ns)).flatten();
-    let method = CaptureMethod::RawCopy;
-    context.finish(spool, Finding { label, method, check, schema: None, started_ns, identity })
+    let (method, told) = (CaptureMethod::RawCopy, Told::default());
+    context.finish(spool, Finding { label, method, check, told, started_ns, identity })
 }
 
 /// A private copy of a database that cannot be read where it is, recovered.
@@ -113,7 +114,7 @@ fn recovered(
         label,
         method: CaptureMethod::PrivateRecovery,
         check: copy.done.check,
-        schema: copy.done.schema,
+        told: copy.told,
         started_ns: copy.started_ns,
         identity: context.identity_since(seen, copy.started_ns),
     };

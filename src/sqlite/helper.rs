@@ -1,17 +1,23 @@
 //! The helper process: one database, then the end.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
 use crate::sqlite::destination::Destination;
-use crate::sqlite::protocol::{Done, PROTOCOL, ProtocolError, Refusal, Reply, Request, receive};
+use crate::sqlite::protocol::{
+    Done, PROTOCOL, ProtocolError, Question, Refusal, Reply, Request, receive,
+};
+use crate::sqlite::questions::MAX_QUERIES;
 use crate::sqlite::refused::Refused;
 use crate::sqlite::reporter::Reporter;
 use crate::sqlite::source::Source;
 
 /// Older libraries can corrupt a database whose log starts over while another connection looks (fixed in 3.51.3).
 const OLDEST_LIBRARY: i32 = 3_051_003;
+
+/// What is not `SQLite`'s own memory: the program, its stack, lines of the protocol. Nothing of the database is mapped.
+const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Far above what a capture takes (a few MiB, and a bit a page for the check).
 const HEAP_LIMIT_BYTES: u64 = 256 * 1024 * 1024;
@@ -30,20 +36,35 @@ pub fn main(input: impl Read, output: impl Write + Send + 'static) -> u8 {
 fn serve(input: impl Read, reporter: &Reporter) -> Result<(), ProtocolError> {
     confine();
     reporter.send(&Reply::Hello { protocol: PROTOCOL })?;
-    let Some(request) = receive::<Request>(&mut BufReader::new(input))? else { return Ok(()) };
-    let reply = capture(&request, reporter).map_or_else(Refused::reply, Reply::Done);
-    reporter.send(&reply)
+    let mut input = BufReader::new(input);
+    let Some(request) = receive::<Request>(&mut input)? else { return Ok(()) };
+    let questions = questions(&mut input, request.questions)?;
+    let (done, spool) = match capture(&request, reporter) {
+        Ok(captured) => captured,
+        Err(refused) => return reporter.send(&refused.reply()),
+    };
+    reporter.send(&Reply::Done(done))?;
+    // What was captured is good, whatever fails here: the parent sees which answers are missing.
+    let _ = spool.tell(&request, &questions, reporter);
+    reporter.send(&Reply::End)
+}
+
+fn questions(input: &mut impl BufRead, count: u16) -> Result<Vec<Question>, ProtocolError> {
+    let count = usize::from(count).min(MAX_QUERIES);
+    (0..count).map_while(|_| receive(input).transpose()).collect()
 }
 
 /// Without an effect where the system refuses: the limits guard against a hostile database, they are not needed.
 fn confine() {
     // The parent must not leave a helper behind that holds a lock on the application's database.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    let most = Some(ADDRESS_SPACE_BYTES);
+    let _ = setrlimit(Resource::As, Rlimit { current: most, maximum: most });
     // A core file would hold pages of the database.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
-fn capture(request: &Request, reporter: &Reporter) -> Result<Done, Refused> {
+fn capture(request: &Request, reporter: &Reporter) -> Result<(Done, Destination), Refused> {
     if request.protocol != PROTOCOL {
         return Err(Refused::because(Refusal::Failed, "the request is of another version"));
     }
@@ -57,10 +78,10 @@ fn capture(request: &Request, reporter: &Reporter) -> Result<Done, Refused> {
     reporter.send(&Reply::Began)?;
     let immutable = source.is_immutable();
     let copied = destination.copy(&source, reporter)?;
-    source.finish()?;
-    let (check, schema) = destination.check(reporter)?;
+    let log_grew_bytes = source.finish()?;
+    let check = destination.check(reporter)?;
     let (page_size, page_count) = (copied.page_size, copied.page_count);
-    Ok(Done { page_size, page_count, immutable, check, schema })
+    Ok((Done { page_size, page_count, immutable, check, log_grew_bytes }, destination))
 }
 
 /// The limit is the process's, whichever connection sets it.

@@ -16,9 +16,10 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::snapshot::CheckResult;
+use crate::sqlite::questions::ReferenceQuery;
 
 /// Both sides must speak the same version; they are the same binary, unless it was replaced meanwhile.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// The longest line, its end included.
 pub(super) const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -26,7 +27,7 @@ pub(super) const MAX_LINE_BYTES: usize = 64 * 1024;
 /// The longest text of the helper's that is kept.
 const MAX_TEXT_CHARS: usize = 1000;
 
-/// What the parent asks for; the only line that it sends.
+/// What the parent asks for; the first line that it sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Request {
@@ -44,6 +45,28 @@ pub(super) struct Request {
     pub(super) access: Access,
     /// How long to wait for a writer's lock, in milliseconds.
     pub(super) wait_ms: u64,
+    /// How many [`Question`]s follow, a line each.
+    pub(super) questions: u16,
+    /// Whether columns are sampled.
+    pub(super) samples: bool,
+    /// How long each kind of question may take in all, in milliseconds, for a database of no size.
+    pub(super) patience_ms: u64,
+}
+
+/// A query for the files that rows name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Question {
+    /// Tables and columns without which it does not apply.
+    pub(super) needs: Vec<(String, String)>,
+    /// The query.
+    pub(super) sql: String,
+}
+
+impl From<&ReferenceQuery> for Question {
+    fn from(query: &ReferenceQuery) -> Self {
+        Self { needs: query.needs.clone(), sql: query.sql.clone() }
+    }
 }
 
 /// Whose a database is.
@@ -56,7 +79,8 @@ pub(super) enum Access {
     Private,
 }
 
-/// What the helper says, in this order: `hello`, any number of `alive`, `began` in between, then `done` or `refused`.
+/// What the helper says, in this order: `hello`, `began`, `done`, any number of `tells`, `end`; or, in the place of `done`, `refused`
+/// and no more. `alive` may stand anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Reply {
@@ -69,8 +93,12 @@ pub(super) enum Reply {
     Alive,
     /// The read transaction began, no page was copied yet, and the spool has no name any more.
     Began,
-    /// The bytes are in the spool, and checked.
+    /// The bytes are in the spool, and checked. Whatever happens from here on, they are good.
     Done(Done),
+    /// Something about what is inside.
+    Tells(Piece),
+    /// That was all.
+    End,
     /// There is no capture this way.
     Refused {
         /// What to do about it depends on this.
@@ -92,8 +120,62 @@ pub(super) struct Done {
     pub(super) immutable: bool,
     /// What `quick_check` said about the bytes in the spool.
     pub(super) check: CheckResult,
+    /// How much longer the log became while its content was held, in bytes.
+    pub(super) log_grew_bytes: u64,
+}
+
+/// A part of what there is to tell about a captured database: first tables, then what else is known, then each answer, then samples.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Piece {
+    /// Tables and their rows; the names ascend over all pieces.
+    Tables(Vec<(String, u64)>),
+    /// What else is known.
+    Known(Known),
+    /// Rows of the answer to the question that is next.
+    Rows(Vec<Row>),
+    /// The end of that answer.
+    Answered(Outcome),
+    /// A column.
+    Sampled {
+        /// Its table.
+        table: String,
+        /// Its name.
+        column: String,
+        /// Different texts in it; `None` for a column of integers.
+        texts: Option<Vec<Base64>>,
+    },
+}
+
+/// What is known beside the rows of tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Known {
     /// BLAKE3 of the schema's rows; `None` when it could not be read.
     pub(super) schema: Option<[u8; 32]>,
+    /// The revision in Alembic's table.
+    pub(super) alembic_revision: Option<String>,
+    /// Tables whose rows were not counted.
+    pub(super) tables_left_out: u32,
+}
+
+/// A row of an answer: path, size, hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Row(pub(super) Base64, pub(super) Option<u64>, pub(super) Option<String>);
+
+/// How a question came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    /// The database has not the columns.
+    DoesNotApply,
+    /// Every row was sent.
+    Complete {
+        /// Rows whose path is no text.
+        without_text: u64,
+    },
+    /// What was sent of it does not count.
+    Failed(String),
 }
 
 /// Why there is no capture.
@@ -120,6 +202,23 @@ pub(super) enum Refusal {
     Spool,
     /// Anything else.
     Failed,
+}
+
+/// Bytes of any kind; base64 on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base64(pub(super) Box<[u8]>);
+
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map(|bytes| Self(bytes.into())).map_err(D::Error::custom)
+    }
 }
 
 /// A path as bytes; base64 on the wire, which any name survives.
@@ -184,6 +283,11 @@ pub(super) fn send(output: &mut dyn Write, message: &impl Serialize) -> Result<(
     Ok(())
 }
 
+/// True when a message is short enough to be sent.
+pub(super) fn fits(message: &impl Serialize) -> bool {
+    serde_json::to_vec(message).is_ok_and(|line| line.len() < MAX_LINE_BYTES)
+}
+
 /// Reads one message; `None` at the end of the input.
 pub(super) fn receive<T: DeserializeOwned>(
     input: &mut dyn BufRead,
@@ -218,6 +322,9 @@ mod tests {
             inode: 1,
             access: Access::Source,
             wait_ms: 60_000,
+            questions: 2,
+            samples: true,
+            patience_ms: 1000,
         }
     }
 
@@ -236,8 +343,13 @@ mod tests {
                 page_count: u64::MAX,
                 immutable: true,
                 check: CheckResult::Failed("row 1\nmissing".to_owned()),
-                schema: Some([7; 32]),
+                log_grew_bytes: 5,
             }),
+            Reply::Tells(Piece::Tables(vec![("t\"".to_owned(), u64::MAX)])),
+            Reply::Tells(Piece::Known(Known { schema: Some([7; 32]), ..Known::default() })),
+            Reply::Tells(Piece::Rows(vec![Row(Base64([0xff, 0, b'\n'].into()), None, None)])),
+            Reply::Tells(Piece::Answered(Outcome::Complete { without_text: 3 })),
+            Reply::End,
             Reply::Refused { reason: Refusal::HotJournal, detail: "x".to_owned() },
         ];
         let mut wire = Vec::new();
@@ -260,9 +372,9 @@ mod tests {
         assert!(matches!(parse::<Reply>(b"\"later\"\n"), Err(ProtocolError::Malformed(_))));
         let endless = vec![b' '; MAX_LINE_BYTES * 2];
         assert!(matches!(parse::<Reply>(&endless), Err(ProtocolError::TooLong)));
-        let extra = br#"{"protocol":1,"source":"","spool":"","device":0,"inode":0,"access":"source","wait_ms":0,"sql":""}"#;
+        let extra = br#"{"protocol":1,"source":"","spool":"","device":0,"inode":0,"access":"source","wait_ms":0,"questions":0,"samples":false,"patience_ms":0,"sql":""}"#;
         assert!(parse::<Request>(&[extra.as_slice(), b"\n"].concat()).is_err());
-        let zero = br#"{"protocol":1,"source":"YQBi","spool":"","device":0,"inode":0,"access":"source","wait_ms":0}"#;
+        let zero = br#"{"protocol":1,"source":"YQBi","spool":"","device":0,"inode":0,"access":"source","wait_ms":0,"questions":0,"samples":false,"patience_ms":0}"#;
         assert!(parse::<Request>(&[zero.as_slice(), b"\n"].concat()).is_err());
     }
 

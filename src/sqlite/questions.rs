@@ -9,6 +9,25 @@ pub const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// What a row counts beside its texts.
 pub const ROW_BYTES: usize = 48;
 
+/// The longest path of an answer, in bytes; a longer one is cut there. No system has files with paths of this length, so such a row
+/// names nothing that exists either way.
+pub const MAX_PATH_BYTES: usize = 8192;
+
+/// The longest hash of an answer, in bytes; a longer text is cut there, and is none either way.
+pub const MAX_HASH_BYTES: usize = 256;
+
+/// The most queries that are put to one database; those beyond are answered with a failure.
+pub const MAX_QUERIES: usize = 64;
+
+/// The most different values of one column that a sample has.
+pub const MAX_SAMPLE_VALUES: usize = 64;
+
+/// The longest value of a sample, in bytes; longer ones are left out, for they are no paths.
+pub const MAX_SAMPLE_BYTES: usize = 512;
+
+/// The most columns that are sampled in one database.
+pub const MAX_SAMPLED_COLUMNS: usize = 4096;
+
 /// A query for the files that rows name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceQuery {
@@ -20,8 +39,9 @@ pub struct ReferenceQuery {
     pub needs: Vec<(String, String)>,
     /// The directory that paths are relative to.
     pub base: BaseDir,
-    /// A query of one to three columns: path, size in bytes, hash. A path that is NULL or empty names nothing; a size or a hash that
-    /// is NULL is not known. Hashes are hexadecimal: of 64 digits BLAKE3 or SHA-256, whichever fits.
+    /// One SELECT of one to three columns: path, size in bytes, hash. A path that is NULL or empty names nothing. A size counts when
+    /// it is a whole number that is not negative, a hash when it is a text that is not empty, or a BLOB, which stands for its
+    /// hexadecimal digits; else it is not known. Of 64 digits a hash is BLAKE3 or SHA-256, whichever fits.
     pub sql: String,
 }
 
@@ -48,7 +68,7 @@ pub struct Named {
 /// The answer to one question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The database has not the columns.
+    /// The database has not all of the columns.
     DoesNotApply,
     /// The files that its rows name, in the order of the query.
     Named {
@@ -59,6 +79,26 @@ pub enum Answer {
     },
     /// The query failed, or has more rows than can be held.
     Failed(String),
+}
+
+/// A column of an ordinary table that may hold paths, or sizes beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnSample {
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub column: String,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What was found in a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Different texts, at most [`MAX_SAMPLE_VALUES`], each of 1 to [`MAX_SAMPLE_BYTES`] bytes.
+    Texts(Vec<Box<[u8]>>),
+    /// It is declared to hold integers, which a size may be; they are not looked at.
+    Integers,
 }
 
 /// The query that `larder` knows without being told: `PartsHub`'s attachments and their thumbnails.

@@ -13,8 +13,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use crate::sqlite::options::CaptureOptions;
 use crate::sqlite::protocol::{
-    Done, PROTOCOL, ProtocolError, Refusal, Reply, Request, receive, send, tame,
+    Done, PROTOCOL, ProtocolError, Question, Refusal, Reply, Request, receive, send, tame,
 };
+use crate::sqlite::told::{OutOfBounds, Told};
 
 /// How often a quiet helper is looked after.
 const SLICE: Duration = Duration::from_millis(100);
@@ -25,8 +26,8 @@ const PATIENCE_MS: u32 = 50;
 /// How a helper's work ended.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// It claims a capture.
-    Done(Done),
+    /// It claims a capture, and told this about it; each question has an answer.
+    Done(Done, Box<Told>),
     /// It says that there is none.
     Refused(Refusal, String),
     /// It broke down on this database: crashed, fell silent or spoke nonsense.
@@ -41,10 +42,10 @@ pub(super) enum Ending {
 
 type Message = Result<Option<Reply>, ProtocolError>;
 
-/// Sends the request to a new helper and waits for its answer; `began` is called when its transaction has begun.
+/// Sends the request and its questions to a new helper and waits for its answer; `began` is called when its transaction has begun.
 pub(super) fn run(
     options: &CaptureOptions<'_>,
-    request: &Request,
+    (request, questions): (&Request, &[Question]),
     began: &mut dyn FnMut(),
 ) -> Ending {
     let mut child = match spawn(options) {
@@ -58,7 +59,9 @@ pub(super) fn run(
     let (sender, receiver) = sync_channel(1);
     let (ending, went) = thread::scope(|scope| {
         scope.spawn(move || listen(stdout, &sender));
-        let ending = converse(options, request, stdin, &receiver, began);
+        // A helper that does not read would hold us up for ever; who is stopped is not written to any more.
+        let ask = || drop(scope.spawn(move || ask(stdin, request, questions)));
+        let ending = converse(options, (ask, questions.len()), &receiver, began);
         let went = stop(&child);
         drop(receiver);
         (ending, went)
@@ -123,10 +126,16 @@ fn listen(stdout: ChildStdout, sender: &SyncSender<Message>) {
     }
 }
 
+/// Who does not listen does not answer either, and that is noticed.
+fn ask(mut stdin: ChildStdin, request: &Request, questions: &[Question]) {
+    if send(&mut stdin, request).is_ok() {
+        let _ = questions.iter().try_for_each(|question| send(&mut stdin, question));
+    }
+}
+
 fn converse(
     options: &CaptureOptions<'_>,
-    request: &Request,
-    mut stdin: ChildStdin,
+    (ask, asked): (impl FnOnce(), usize),
     receiver: &Receiver<Message>,
     began: &mut dyn FnMut(),
 ) -> Ending {
@@ -136,20 +145,47 @@ fn converse(
         Err(Silence::Cancelled) => return Ending::Cancelled,
         Err(Silence::Fault(what)) => return Ending::NoHelper(what),
     }
-    if let Err(error) = send(&mut stdin, request) {
-        return Ending::Fault(format!("it does not listen: {error}"));
-    }
+    ask();
     loop {
         match next(options, receiver) {
             Ok(Reply::Alive) => {}
             Ok(Reply::Began) => began(),
-            Ok(Reply::Done(done)) => return Ending::Done(done),
+            Ok(Reply::Done(done)) => return hear(options, receiver, done, asked),
             Ok(Reply::Refused { reason, detail }) => return Ending::Refused(reason, tame(&detail)),
             Ok(Reply::Hello { .. }) => return Ending::Fault("it greets twice".to_owned()),
+            Ok(Reply::Tells(_) | Reply::End) => {
+                return Ending::Fault("it tells of what it has not captured".to_owned());
+            }
             Err(Silence::Cancelled) => return Ending::Cancelled,
             Err(Silence::Fault(what)) => return Ending::Fault(what),
         }
     }
+}
+
+/// Hears what there is to tell of a capture that is claimed already. Whoever breaks down now costs the answers, not the bytes.
+fn hear(
+    options: &CaptureOptions<'_>,
+    receiver: &Receiver<Message>,
+    done: Done,
+    asked: usize,
+) -> Ending {
+    let mut told = Box::<Told>::default();
+    let why = loop {
+        match next(options, receiver) {
+            Ok(Reply::Alive) => {}
+            Ok(Reply::Tells(piece)) => {
+                if let Err(OutOfBounds(what)) = told.take(piece, asked) {
+                    break format!("it told of {what}");
+                }
+            }
+            Ok(Reply::End) => break "it ended without an answer".to_owned(),
+            Ok(other) => break tame(&format!("it said {other:?}")),
+            Err(Silence::Cancelled) => return Ending::Cancelled,
+            Err(Silence::Fault(what)) => break what,
+        }
+    };
+    told.conclude(asked, &format!("the capture helper failed: {why}"));
+    Ending::Done(done, told)
 }
 
 enum Silence {

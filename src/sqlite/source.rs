@@ -171,6 +171,8 @@ pub(super) struct Source {
     at_rest: Option<Facts>,
     inode: (u64, u64),
     access: Access,
+    /// Length of its log when the transaction began.
+    log_bytes: u64,
 }
 
 impl Source {
@@ -183,9 +185,11 @@ impl Source {
             Access::Private => (connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, None),
             Access::Source => connect_to_source(&path)?,
         };
-        let source = Self { connection, path, at_rest, inode, access: request.access };
+        let access = request.access;
+        let mut source = Self { connection, path, at_rest, inode, access, log_bytes: 0 };
         source.begin(Duration::from_millis(request.wait_ms), reporter)?;
         require_inode(&source.path, inode)?;
+        source.log_bytes = log_bytes(&source.path);
         Ok(source)
     }
 
@@ -199,17 +203,22 @@ impl Source {
 
     /// Ends the transaction. The bytes count only if the file is still the same one and, opened immutable, untouched.
     /// A private copy has lost its name by now.
-    pub(super) fn finish(self) -> Result<(), Refused> {
-        let Self { connection, path, at_rest, inode, access } = self;
+    ///
+    /// Returns by how many bytes the log grew: while its content was held, it could not start over.
+    pub(super) fn finish(self) -> Result<u64, Refused> {
+        let grew_bytes = log_bytes(&self.path).saturating_sub(self.log_bytes);
+        let Self { connection, path, at_rest, inode, access, .. } = self;
         connection.execute_batch("COMMIT")?;
         connection.close().map_err(|(_, error)| Refused::from(error))?;
         if access == Access::Private {
-            return Ok(());
+            return Ok(0);
         }
-        let Some(before) = at_rest else { return require_inode(&path, inode) };
+        let Some(before) = at_rest else {
+            return require_inode(&path, inode).map(|()| grew_bytes);
+        };
         let after = Facts::gather(&path).map_err(|error| Refused::source(&error))?;
         if after.at_rest() && after.main == before.main {
-            Ok(())
+            Ok(0)
         } else {
             Err(Refused::because(Refusal::Changed, "the database came to life"))
         }
@@ -243,6 +252,10 @@ impl Source {
         self.connection.execute_batch("BEGIN")?;
         self.connection.query_row("PRAGMA schema_version", [], |_| Ok(()))
     }
+}
+
+fn log_bytes(path: &Path) -> u64 {
+    fs::symlink_metadata(side_file(path, "-wal")).map_or(0, |log| log.len())
 }
 
 fn connect_to_source(path: &Path) -> Result<(Connection, Option<Facts>), Refused> {

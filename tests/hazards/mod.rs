@@ -1,0 +1,3 @@
+//! The hazards of databases, by theme; `docs/testing.md` has the table of them with the names of these tests.
+
+mod inside;
