@@ -6,7 +6,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::commands::{
-    backup, cat, check, config, demo, diff, init, ls, restore, sample_writer, snapshots, tag,
+    accept, backup, cat, check, config, demo, diff, init, ls, restore, sample_writer, snapshots,
+    tag,
 };
 use crate::cli::overview;
 
@@ -96,6 +97,7 @@ pub(crate) enum Command {
     Restore(restore::RestoreArgs),
     Diff(diff::DiffArgs),
     Check(check::CheckArgs),
+    Accept(accept::AcceptArgs),
     #[command(override_usage = "larder tag [OPTIONS] <SNAP> <+TAG|-TAG>...")]
     Tag(tag::TagArgs),
     Config(config::ConfigArgs),

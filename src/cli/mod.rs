@@ -78,6 +78,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Restore(args) => commands::restore::run(args, context),
         Command::Diff(args) => commands::diff::run(args, context),
         Command::Check(args) => commands::check::run(args, context),
+        Command::Accept(args) => commands::accept::run(args, context),
         Command::Tag(args) => commands::tag::run(args, context),
         Command::Demo(args) => commands::demo::run(args, context),
         Command::Config(_) | Command::CaptureHelper | Command::SampleWriter(_) => {

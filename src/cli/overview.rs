@@ -7,7 +7,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Save", &["init", "backup"]),
     ("Look", &["snapshots", "ls", "diff"]),
     ("Get", &["restore", "cat"]),
-    ("Keep", &["check", "tag"]),
+    ("Keep", &["check", "accept", "tag"]),
     ("More", &["config", "demo"]),
 ];
 
@@ -15,12 +15,13 @@ const GROUPS: &[(&str, &[&str])] = &[
 const SUMMARIES: &[(&str, &str)] = &[
     ("init", "make a repository (the first backup does it by itself)"),
     ("backup", "take a snapshot of a directory, or of every source of the configuration"),
-    ("snapshots", "list snapshots"),
+    ("snapshots", "list snapshots, or show all that one knows"),
     ("ls", "list files of a snapshot"),
     ("diff", "show what changed between two snapshots"),
     ("restore", "get files back, all or some"),
     ("cat", "write one file to standard output"),
     ("check", "look for damage, offline"),
+    ("accept", "say that the findings of a snapshot are known, so that they no longer count"),
     ("tag", "give tags to a snapshot, or take them away"),
     ("config", "show, check or begin a configuration"),
     ("demo", "show larder at work on a made-up application"),

@@ -3,6 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use larder::sqlite::questions::ReferenceQuery;
+
 use crate::cli::args::Globals;
 use crate::cli::config::{self, Config, ConfigError};
 use crate::cli::failure::{Failure, Result};
@@ -108,6 +110,18 @@ impl Settings {
             loaded.as_ref().map_or_else(String::new, |(file, _)| file.origin.clone());
         let config = loaded.map(|(file, config)| (file.value, config));
         Ok(Self { config, config_origin, repository, zone })
+    }
+
+    /// The queries for files that the configuration gives.
+    pub(crate) fn references(&self) -> Vec<ReferenceQuery> {
+        let references = self.config.iter().flat_map(|(_, config)| &config.references);
+        references.map(config::ReferenceConfig::query).collect()
+    }
+
+    /// Whether the queries that are built in are asked, too.
+    pub(crate) fn built_in_references(&self) -> bool {
+        let flag = self.config.as_ref().and_then(|(_, config)| config.built_in_references);
+        flag.is_none_or(|flag| flag.value)
     }
 
     /// The sources of the configuration.

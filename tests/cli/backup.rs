@@ -204,3 +204,39 @@ fn several_paths_are_one_source() {
     let one = rig.run(&["cat", "latest", &format!("{more}/readme.txt")]);
     assert_eq!(one.out_of(0), "more\n");
 }
+
+#[test]
+fn what_a_restore_moved_aside_is_not_saved_again() {
+    let rig = Rig::saved();
+    let target = rig.arg("app");
+    rig.run(&["restore", "latest", "readme.txt", "--target", &target, "--overwrite"]).out_of(0);
+    let run = rig.run(&["backup", &target]);
+    run.out_of(0);
+    assert!(run.err.starts_with("note: .larder-replaced-"), "{}", run.err);
+    assert!(run.err.ends_with(": moved aside or left by a restore; not saved\n"), "{}", run.err);
+    assert_eq!(rig.run(&["ls"]).out_of(0), "attachments/\nreadme.txt\n");
+}
+
+#[test]
+fn holes_are_not_called_stored_before() {
+    let rig = Rig::new();
+    fs::File::create(rig.path("app/hollow")).unwrap().set_len(50_000_000).unwrap();
+    let dry = rig.run(&["backup", "-n", &rig.arg("app")]);
+    assert!(dry.out_of(0).contains("\n  to store    "), "{}", dry.out);
+    let first = rig.run(&["backup", &rig.arg("app")]);
+    assert!(first.out_of(0).contains(" for 50.0 MB\n"), "{}", first.out);
+    assert!(!dry.out.contains("already") && !first.out.contains("already"), "{}", first.out);
+}
+
+#[test]
+fn databases_of_several_roots_are_told_apart() {
+    let rig = Rig::new();
+    fs::create_dir(rig.path("more")).unwrap();
+    for name in ["app/a.db", "more/a.db"] {
+        Connection::open(rig.path(name)).unwrap().execute_batch("CREATE TABLE t(a)").unwrap();
+    }
+    let run = rig.run(&["backup", "--source", "both", &rig.arg("app"), &rig.arg("more")]);
+    for name in ["app/a.db", "more/a.db"] {
+        assert!(run.out_of(0).contains(&format!(" {} ", rig.arg(name))), "{}", run.out);
+    }
+}

@@ -211,6 +211,11 @@ fn a_damaged_repository_is_said_wherever_it_is_read() {
     let cat = rig.run(&["cat", "latest", "new.txt"]);
     assert_eq!(cat.out_of(3), "new");
     assert!(cat.err.contains("damage: snapshots/"), "{}", cat.err);
+    assert!(cat.err.contains(" might be another one if nothing were damaged\n"), "{}", cat.err);
+    let id = &cat.err[cat.err.find("latest is ").unwrap() + 10..][..8];
+    let by_id = rig.run(&["cat", id, "new.txt"]);
+    assert_eq!(by_id.out_of(0), "new");
+    assert!(by_id.err.contains("damage: snapshots/"), "{}", by_id.err);
     fs::remove_file(&snapshot).unwrap();
     let listed = rig.run(&["snapshots"]);
     listed.out_of(20);

@@ -124,6 +124,13 @@ impl Run {
         &self.err
     }
 
+    /// Standard error of a run that must have ended like this and written exactly this.
+    #[track_caller]
+    pub(super) fn err_of_output(&self, code: i32, out: &str) -> &str {
+        assert_eq!(self.out_of(code), out);
+        &self.err
+    }
+
     /// Every line of standard output as JSON, progress aside.
     #[track_caller]
     pub(super) fn lines_of(&self, code: i32) -> Vec<Value> {

@@ -40,5 +40,5 @@ pub(crate) fn run(args: &CatArgs, context: &Context) -> Result<Exit> {
     let mut output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     cat(&reader, snapshot, &args.path, &mut output)?;
     output.flush().map_err(|error| Failure::output(&error))?;
-    Ok(context.note_damage(&catalog, &reader))
+    Ok(context.note_damage(&catalog, &reader, &[(&args.snapshot, snapshot)]))
 }

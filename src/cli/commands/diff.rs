@@ -53,7 +53,8 @@ pub(crate) fn run(args: &DiffArgs, context: &Context) -> Result<Exit> {
         Form::Text => pair.page(context)?,
         _ => pair.document(context.clock())?,
     }
-    Ok(context.note_damage(&catalog, &reader))
+    let later = args.after.as_deref().unwrap_or("latest");
+    Ok(context.note_damage(&catalog, &reader, &[(&args.before, before), (later, after)]))
 }
 
 struct Pair<'a> {

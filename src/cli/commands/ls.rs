@@ -62,7 +62,7 @@ pub(crate) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
     let done = done.map_err(Failure::from);
     listed.end(done.as_ref().err().map(Failure::exit))?;
     done?;
-    Ok(context.note_damage(&catalog, &reader))
+    Ok(context.note_damage(&catalog, &reader, &[(&args.snapshot, snapshot)]))
 }
 
 /// Takes the entries as they come.

@@ -7,6 +7,7 @@ use larder::sqlite::helper;
 
 use crate::cli::exit::Exit;
 
+pub(crate) mod accept;
 pub(crate) mod backup;
 pub(crate) mod cat;
 pub(crate) mod check;

@@ -71,7 +71,8 @@ pub(crate) fn run(args: &RestoreArgs, context: &Context) -> Result<Exit> {
         Form::Text => said.page(),
         _ => context.console.json_line("summary", &said.summary()),
     };
-    Failure::after(said.exit().or_worse(context.note_damage(&catalog, &reader)), spoken)
+    let beside = context.note_damage(&catalog, &reader, &[(&args.snapshot, snapshot)]);
+    Failure::after(said.exit().or_worse(beside), spoken)
 }
 
 fn request(args: &RestoreArgs, context: &Context) -> RestoreRequest {

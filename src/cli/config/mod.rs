@@ -16,10 +16,13 @@ use crate::cli::paths;
 use crate::cli::zone;
 
 mod reader;
+mod reference;
 pub(crate) mod suggest;
 
 pub(crate) use reader::Fault;
 use reader::{Located, Reader, Section};
+pub(crate) use reference::ReferenceConfig;
+use reference::read_references;
 
 /// A configuration that was read.
 #[derive(Debug, Clone, Default)]
@@ -32,8 +35,10 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<SourceConfig>,
     /// How many snapshots to keep, by period; nothing uses it yet.
     pub(crate) retention: Vec<(&'static str, u32)>,
-    /// Which columns name files; nothing uses it yet.
+    /// Which files rows name.
     pub(crate) references: Vec<ReferenceConfig>,
+    /// What is built in is asked, too, unless this says no.
+    pub(crate) built_in_references: Option<Located<bool>>,
 }
 
 /// A `[[source]]`.
@@ -51,17 +56,6 @@ pub(crate) struct SourceConfig {
     pub(crate) line: usize,
 }
 
-/// A `[[reference]]`: a column of a database that names files.
-#[derive(Debug, Clone)]
-pub(crate) struct ReferenceConfig {
-    /// The database, relative to its source.
-    pub(crate) database: String,
-    /// The table.
-    pub(crate) table: String,
-    /// The column.
-    pub(crate) column: String,
-}
-
 /// Everything that is wrong with a file.
 #[derive(Debug)]
 pub(crate) struct Faults {
@@ -71,13 +65,13 @@ pub(crate) struct Faults {
     pub(crate) faults: Vec<Fault>,
 }
 
-const TOP: &[&str] = &["zone", "repository", "source", "retention", "reference"];
+const TOP: &[&str] =
+    &["zone", "repository", "source", "retention", "reference", "built_in_references"];
 const REPOSITORY: &[&str] = &["path"];
 const SOURCE: &[&str] = &["name", "paths", "exclude", "one_file_system"];
 /// The periods of `[retention]`.
 pub(crate) const RETENTION: &[&str] =
     &["keep_last", "hourly", "daily", "weekly", "monthly", "yearly"];
-const REFERENCE: &[&str] = &["database", "table", "column", "base", "size_column"];
 
 /// Why a configuration could not be read.
 #[derive(Debug)]
@@ -161,12 +155,15 @@ fn parse(text: &str, from: Origin<'_>) -> Result<Config, Vec<Fault>> {
     };
     let top = Section { name: "the top level", table: document.get_ref() };
     reader.refuse_unknown(top, TOP);
+    let built_in_references = reader.located_flag(top, "built_in_references");
+    let built_in = built_in_references.is_none_or(|flag| flag.value);
     let config = Config {
         zone: read_zone(&mut reader, top),
         repository: read_repository(&mut reader, top, from),
         sources: read_sources(&mut reader, top, from),
         retention: read_retention(&mut reader, top),
-        references: read_references(&mut reader, top),
+        references: read_references(&mut reader, top, built_in),
+        built_in_references,
     };
     if reader.faults.is_empty() {
         Ok(config)
@@ -234,28 +231,6 @@ fn read_retention(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<(&'static st
     RETENTION.iter().filter_map(|key| Some((*key, reader.count(section, key)?))).collect()
 }
 
-fn read_references(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<ReferenceConfig> {
-    let mut references = Vec::new();
-    for Located { value: section, line } in reader.sections(top, ("reference", "[[reference]]")) {
-        reader.refuse_unknown(section, REFERENCE);
-        let mut needed = |key| {
-            let text = reader.text(section, key);
-            if text.is_none() {
-                reader.fault(line, format!("a [[reference]] needs {key} = \"...\""));
-            }
-            text.map(|text| text.value).unwrap_or_default()
-        };
-        references.push(ReferenceConfig {
-            database: needed("database"),
-            table: needed("table"),
-            column: needed("column"),
-        });
-        reader.text(section, "base");
-        reader.text(section, "size_column");
-    }
-    references
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,8 +247,8 @@ mod tests {
         let config = read(
             "zone = 'Europe/Zurich'\n[repository]\npath = 'repo/'\n[[source]]\nname = 'partshub'\n\
              paths = ['/app/data', '~/notes']\nexclude = ['*.tmp']\none_file_system = true\n\
-             [retention]\ndaily = 7\nkeep_last = 2\n[[reference]]\ndatabase = 'a.db'\n\
-             table = 't'\ncolumn = 'c'\n",
+             [retention]\ndaily = 7\nkeep_last = 2\n[[reference]]\nname = 'docs'\n\
+             database = 'a.db'\nsql = 'SELECT c FROM t'\n",
         )
         .unwrap();
         assert_eq!(config.zone.unwrap().value, "Europe/Zurich");
@@ -286,7 +261,8 @@ mod tests {
             (&["*.tmp".to_owned()][..], true)
         );
         assert_eq!(config.retention, [("keep_last", 2), ("daily", 7)]);
-        assert_eq!(config.references[0].column, "c");
+        assert_eq!(config.references[0].sql, "SELECT c FROM t");
+        assert_eq!(config.built_in_references, None);
     }
 
     #[test]

@@ -125,9 +125,17 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn flag(&mut self, section: Section<'_>, key: &str) -> Option<bool> {
+        self.located_flag(section, key).map(|flag| flag.value)
+    }
+
+    pub(super) fn located_flag(
+        &mut self,
+        section: Section<'_>,
+        key: &str,
+    ) -> Option<Located<bool>> {
         let found = self.value(section, key)?;
         if let DeValue::Boolean(flag) = found.value {
-            return Some(*flag);
+            return Some(Located { value: *flag, line: found.line });
         }
         self.wrong_type(section, key, found, "true or false");
         None

@@ -11,6 +11,7 @@ pub(crate) mod console;
 pub(crate) mod entries;
 pub(crate) mod escape;
 pub(crate) mod json;
+pub(crate) mod known;
 pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod times;

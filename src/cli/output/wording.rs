@@ -1,13 +1,13 @@
 //! Phrases that several commands use.
 
 use larder::codec::manifest::EntryKey;
-use larder::codec::snapshot::{CheckResult, DatabaseLabel, DatabaseRecord, SnapshotRecord};
+use larder::codec::snapshot::{FindingKind, SnapshotRecord};
 use larder::id::SnapshotId;
 use larder::ops::paths::absolute_bytes;
 use larder::repo::backend::Refusal;
+use larder::repo::error::Damage;
 use larder::repo::snapshots::Snapshot;
 
-use crate::cli::output::json::snapshot::label;
 use crate::cli::output::units::{count, many};
 
 /// A promise that the storage cannot keep, and what that costs.
@@ -37,52 +37,53 @@ pub(crate) fn missing(id: SnapshotId, source: &str) -> String {
     )
 }
 
-/// What kind of state a database is in, in words.
-pub(crate) fn state(record: &DatabaseRecord) -> String {
-    let state = match record.label {
-        DatabaseLabel::Committed => "one committed state",
-        DatabaseLabel::Recovered => "recovered from its journal",
-        DatabaseLabel::CrashImage => "as a crash would leave it",
-        DatabaseLabel::SourceCorrupt => "corrupt at the source",
-        DatabaseLabel::Opaque => "not readable as SQLite",
-    };
-    match &record.check {
-        CheckResult::QuickOk => format!("{state}, quick_check ok"),
-        CheckResult::Failed(_) => format!("{state}, quick_check failed"),
-        CheckResult::NotRun(_) => format!("{state}, not checked"),
+/// Damage, a line each; blobs that the index does not list are said together, because one lost segment makes thousands.
+pub(crate) fn damages(damage: &[Damage]) -> Vec<String> {
+    let unlisted = |it: &&Damage| matches!(it, Damage::Unlisted { .. });
+    let mut said: Vec<String> =
+        damage.iter().filter(|it| !unlisted(it)).map(ToString::to_string).collect();
+    let mut lost = damage.iter().filter(unlisted);
+    match (lost.next(), lost.count() as u64) {
+        (None, _) => {}
+        (Some(one), 0) => said.push(one.to_string()),
+        (Some(_), more) => said.push(format!(
+            "{} are in no index segment; they were found in the packs themselves",
+            many(more + 1, "blob")
+        )),
     }
-}
-
-/// The databases of a snapshot in a word or two.
-pub(crate) fn databases(record: &SnapshotRecord) -> String {
-    let all = record.databases.len();
-    let Some(first) = record.databases.first() else { return String::new() };
-    if all == 1 {
-        return label(first.label).to_owned();
-    }
-    if record.databases.iter().all(|it| it.label == first.label) {
-        return format!("{all} {}", label(first.label));
-    }
-    let committed = record.databases.iter().filter(|it| it.label == DatabaseLabel::Committed);
-    format!("{} of {all} committed", committed.count())
+    said
 }
 
 /// What is the matter with a snapshot, in a word or two; empty when nothing is.
 pub(crate) fn findings(record: &SnapshotRecord) -> String {
-    let total = record.findings_total;
-    if total == 0 {
-        return String::new();
+    let accepted = record.findings.iter().filter(|it| it.accepted).count() as u64;
+    let open = record.findings_total.saturating_sub(accepted);
+    if open == 0 {
+        return if accepted > 0 { format!("{} accepted", count(accepted)) } else { String::new() };
     }
-    let all_listed = record.findings.len() as u64 == total;
-    if all_listed && record.findings.iter().all(|it| it.message.starts_with("cannot be read")) {
-        return format!("{} unreadable", many(total, "file"));
+    let listed: Vec<_> = record.findings.iter().filter(|it| !it.accepted).collect();
+    let all_listed = listed.len() as u64 == open;
+    if all_listed && listed.iter().all(|it| it.kind == FindingKind::Dangling) {
+        return format!("{} missing", many(open, "named file"));
     }
-    many(total, "finding")
+    if all_listed && listed.iter().all(|it| it.message.starts_with("cannot be read")) {
+        return format!("{} unreadable", many(open, "file"));
+    }
+    many(open, "finding")
 }
 
 /// So many of a total, or all of it.
 pub(crate) fn of_total(part: u64, total: u64) -> String {
     format!("{} of {}", count(part), count(total))
+}
+
+/// How a path under a root is called: from the root where there is one, absolute where there are several.
+pub(crate) fn path_of(record: &SnapshotRecord, root: u32, path: &[u8]) -> Vec<u8> {
+    let of_root = usize::try_from(root).ok().and_then(|root| record.roots.get(root));
+    match of_root.filter(|_| record.roots.len() > 1) {
+        Some(root) => [&root.path, &b"/"[..], path].concat(),
+        None => path.to_vec(),
+    }
 }
 
 /// How a path of a snapshot is written: from the root where there is one, absolute where there are several. The directory itself

@@ -64,23 +64,18 @@ impl Check<'_> {
     /// A blob is gone with its bad places unless it has another one; by now every place was read.
     fn attribute_to_blobs(&mut self, damage: Vec<Damage>, packs: &Packs) -> Result<()> {
         let bad: BTreeSet<Spot> = damage.iter().filter_map(spot).collect();
-        let mut served_elsewhere = 0;
         for damage in damage {
-            let gone = match &damage {
+            match &damage {
                 Damage::Blob { blob_type, id, .. } => {
                     let blob = (*blob_type, *id);
-                    let served = self.is_sound_somewhere(blob, packs, &bad)?;
-                    served_elsewhere += u64::from(served);
-                    (!served).then_some(blob)
+                    if self.is_sound_somewhere(blob, packs, &bad)? {
+                        self.found_served(damage);
+                    } else {
+                        self.found(damage, [blob]);
+                    }
                 }
-                _ => None,
-            };
-            self.found(damage, gone);
-        }
-        if served_elsewhere > 0 {
-            self.report.notes.push(format!(
-                "{served_elsewhere} of the damaged places hold blobs that another place gives: no snapshot is hit by these"
-            ));
+                _ => self.found(damage, []),
+            }
         }
         Ok(())
     }

@@ -23,10 +23,12 @@ use crate::repo::verify::verify_segment;
 
 mod affected;
 mod data;
+mod lost;
 mod notes;
 mod structure;
 
-use structure::{Needed, Structure};
+pub use lost::Unled;
+use structure::{Found, Needed, Structure};
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +43,10 @@ pub struct CheckFinding {
     /// What is damaged. A bad place of a blob stays damage, and stays listed, after the blob was stored again elsewhere.
     pub damage: Damage,
     /// The snapshots that cannot be given back whole because of it, with the first of the paths. Empty when no snapshot needs what is
-    /// damaged, and when all of it was found sound at other places; a note of the report counts the latter.
+    /// damaged, and when all of it was found sound at other places.
     pub affected: Vec<Affected>,
+    /// What snapshots need of it was found at other places.
+    pub served_elsewhere: bool,
 }
 
 /// A snapshot that damage hits.
@@ -75,6 +79,8 @@ pub struct CheckReport {
     pub findings: Vec<CheckFinding>,
     /// Snapshots that are absent without having been forgotten.
     pub missing: Vec<Missing>,
+    /// Sessions that have stored a snapshot which is not there: its record may be lost.
+    pub unled: Vec<Unled>,
     /// What is odd and harmless.
     pub notes: Vec<String>,
 }
@@ -137,18 +143,36 @@ struct Check<'a> {
     reader: &'a Reader<'a>,
     /// Blobs that the snapshots need.
     needed: Needed,
-    /// Everything damaged, once, with the blobs that are gone with it.
-    damage: BTreeMap<String, (Damage, BTreeSet<(BlobType, BlobId)>)>,
+    /// Everything damaged, once, by what is said of it.
+    damage: BTreeMap<String, Damaged>,
     report: CheckReport,
+}
+
+/// Something damaged.
+struct Damaged {
+    damage: Damage,
+    /// What is gone with it.
+    blobs: BTreeSet<(BlobType, BlobId)>,
+    served_elsewhere: bool,
 }
 
 impl Check<'_> {
     fn found(&mut self, damage: Damage, blobs: impl IntoIterator<Item = (BlobType, BlobId)>) {
-        self.damage
-            .entry(damage.to_string())
-            .or_insert_with(|| (damage, BTreeSet::new()))
-            .1
-            .extend(blobs);
+        self.entry(damage).blobs.extend(blobs);
+    }
+
+    /// What it takes away is found at another place.
+    fn found_served(&mut self, damage: Damage) {
+        self.entry(damage).served_elsewhere = true;
+    }
+
+    fn entry(&mut self, damage: Damage) -> &mut Damaged {
+        let none = BTreeSet::new;
+        self.damage.entry(damage.to_string()).or_insert_with(|| Damaged {
+            damage,
+            blobs: none(),
+            served_elsewhere: false,
+        })
     }
 
     fn list_packs(&mut self) -> Result<Packs> {
@@ -177,18 +201,20 @@ impl Check<'_> {
             structure.snapshot(&snapshot.record.manifest, observer)?;
             observer.advance(1, 0);
         }
-        let (damage, needed) = structure.into_findings();
-        self.report.blobs = needed.len() as u64;
-        self.needed = needed;
-        for (damage, blobs) in damage {
+        let found = structure.into_findings();
+        self.report.blobs = found.needed.len() as u64;
+        self.packs_of_the_index(packs, &found);
+        for (damage, blobs) in found.damage {
             self.found(damage, blobs);
         }
-        self.packs_of_the_index(packs);
+        found.unlisted.into_iter().for_each(|damage| self.found_served(damage));
+        self.needed = found.needed;
         self.stored_for_nobody();
+        self.report.unled = lost::unled(self.catalog, self.reader, &self.needed)?;
         // What reading has worked around: a bad place of a blob that has another one.
         for damage in self.reader.take_damage() {
             if !matches!(damage, Damage::Unlisted { .. }) {
-                self.found(damage, []);
+                self.found_served(damage);
             }
         }
         self.report.notes.extend(notes::notes(self.catalog)?);
@@ -198,13 +224,13 @@ impl Check<'_> {
     fn index(&mut self) {
         let repository = self.catalog.repository();
         for damage in self.reader.index().unreadable().to_vec() {
-            self.found(damage, []);
+            self.found_served(damage);
         }
         self.report.segments =
             (self.reader.index().segments().len() + self.reader.index().unreadable().len()) as u64;
         for segment in self.reader.index().segments() {
             for damage in verify_segment(repository, segment) {
-                self.found(damage, []);
+                self.found_served(damage);
             }
         }
     }
@@ -221,8 +247,9 @@ impl Check<'_> {
         }
     }
 
-    /// Every pack that a segment names must be there with its length; a pack that none names is what a crash leaves of a backup.
-    fn packs_of_the_index(&mut self, packs: &Packs) {
+    /// Every pack that a segment names must be there with its length. A pack that none names is what a crash leaves of a backup, unless
+    /// snapshots need it: then its segment is lost.
+    fn packs_of_the_index(&mut self, packs: &Packs, structure: &Found) {
         let named: BTreeMap<PackId, u64> = self.reader.index().packs().flatten().collect();
         for (id, len) in &named {
             let reason = match packs.get(id) {
@@ -234,20 +261,27 @@ impl Check<'_> {
             };
             self.found(Damage::Object { object: layout::pack(id).to_string(), reason }, []);
         }
-        let unnamed = packs.keys().filter(|id| !named.contains_key(id)).count();
-        if unnamed > 0 && self.reader.index().unreadable().is_empty() {
-            self.report.notes.push(format!("{unnamed} packs are in no index: left by a backup that was cut off; the next prune removes them"));
+        let unnamed = packs.keys().filter(|id| !named.contains_key(id));
+        let unnamed = unnamed.filter(|id| !structure.unlisted_packs.contains(id)).count();
+        // While part of the index is lost, nobody can say why a pack is not in it.
+        let whole = self.reader.index().unreadable().is_empty() && structure.unlisted.is_none();
+        if unnamed > 0 && whole {
+            let (are, it) = if unnamed == 1 { (" is", "it") } else { ("s are", "them") };
+            self.report.notes.push(format!("{unnamed} pack{are} in no index: left by a backup that was cut off; nothing needs {it}"));
         }
     }
 
     /// Says for each damage which snapshots and paths need what is gone with it.
     fn attribute(mut self) -> Result<CheckReport> {
         let lost: BTreeSet<_> =
-            self.damage.values().flat_map(|(_, blobs)| blobs.iter().copied()).collect();
+            self.damage.values().flat_map(|it| it.blobs.iter().copied()).collect();
         let needing = affected::needing(self.catalog, self.reader, &lost)?;
-        for (damage, blobs) in std::mem::take(&mut self.damage).into_values() {
+        for Damaged { damage, blobs, served_elsewhere } in
+            std::mem::take(&mut self.damage).into_values()
+        {
             let affected = affected::merge(&needing, &blobs);
-            self.report.findings.push(CheckFinding { damage, affected });
+            let served_elsewhere = served_elsewhere && affected.is_empty();
+            self.report.findings.push(CheckFinding { damage, affected, served_elsewhere });
         }
         Ok(self.report)
     }

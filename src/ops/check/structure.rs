@@ -17,6 +17,18 @@ type Blobs = BTreeSet<(BlobType, BlobId)>;
 /// Blobs that snapshots need.
 pub(super) type Needed = HashSet<(BlobType, BlobId)>;
 
+/// What walking all manifests came to.
+pub(super) struct Found {
+    /// What is damaged, with the blobs that are gone with it.
+    pub(super) damage: Vec<(Damage, Blobs)>,
+    /// Every blob that the snapshots need.
+    pub(super) needed: Needed,
+    /// Part of the index is lost; the packs themselves still give what it listed.
+    pub(super) unlisted: Option<Damage>,
+    /// Those packs.
+    pub(super) unlisted_packs: BTreeSet<PackId>,
+}
+
 /// Walks manifests and looks every blob up.
 pub(super) struct Structure<'a> {
     reader: &'a Reader<'a>,
@@ -27,6 +39,8 @@ pub(super) struct Structure<'a> {
     known: Needed,
     /// Blobs that no segment lists, and that their packs still give.
     unlisted: u64,
+    /// Those packs.
+    unlisted_packs: BTreeSet<PackId>,
     damage: Vec<(Damage, Blobs)>,
 }
 
@@ -43,6 +57,7 @@ impl<'a> Structure<'a> {
             reach: Reach::new(),
             known: HashSet::new(),
             unlisted: 0,
+            unlisted_packs: BTreeSet::new(),
             damage: Vec::new(),
         }
     }
@@ -55,17 +70,21 @@ impl<'a> Structure<'a> {
         Ok(walked?)
     }
 
-    /// What is damaged, and every blob that the snapshots need.
-    pub(super) fn into_findings(mut self) -> (Vec<(Damage, Blobs)>, Needed) {
-        if self.unlisted > 0 {
-            let reason = format!(
-                "{} blobs that snapshots need are in no segment; their packs still hold them",
-                self.unlisted
-            );
-            self.damage
-                .push((Damage::Object { object: layout::INDEX.into(), reason }, Blobs::new()));
+    /// What was found.
+    pub(super) fn into_findings(self) -> Found {
+        let unlisted = (self.unlisted > 0).then(|| {
+            let reason = match self.unlisted {
+                1 => "1 blob that a snapshot needs is in no segment".to_owned(),
+                many => format!("{many} blobs that snapshots need are in no segment"),
+            };
+            Damage::Object { object: layout::INDEX.into(), reason }
+        });
+        Found {
+            damage: self.damage,
+            needed: self.known,
+            unlisted,
+            unlisted_packs: self.unlisted_packs,
         }
-        (self.damage, self.known)
     }
 
     fn look_up(&mut self, blob: Reached<'_>) {
@@ -80,6 +99,7 @@ impl<'a> Structure<'a> {
         let salvaged = self.reader.salvaged(blob.blob_type, &blob.id).unwrap_or_default();
         if salvaged.iter().any(|place| self.is_sound(place)) {
             self.unlisted += 1;
+            self.unlisted_packs.extend(salvaged.iter().map(|place| place.pack));
             return;
         }
         let damage = match lookup.places.first() {

@@ -2,7 +2,7 @@
 
 use crate::codec::pack::{Encoding, Footer, Header, Trailer, TrailerEntry};
 use crate::codec::{CodecError, Durable, Kind};
-use crate::id::{HashKeys, PackId, RepositoryId};
+use crate::id::{HashKeys, PackId, RepositoryId, SessionId};
 use crate::repo::backend::{Backend, BackendError};
 use crate::repo::compress::decompress;
 use crate::repo::error::{Damage, RepoError, Result};
@@ -15,6 +15,8 @@ pub struct Directory {
     pub entries: Vec<TrailerEntry>,
     /// Length of the header.
     pub header_len: u32,
+    /// The session that wrote it.
+    pub session: SessionId,
 }
 
 /// Reads and proves header, trailer and footer of a pack of this length.
@@ -54,8 +56,12 @@ pub fn directory(
     }
     let trailer = Trailer::decode(&tail[..trailer_len]).map_err(|error| codec(id, &error))?;
     trailer.fits(&footer, len).map_err(|error| codec(id, &error))?;
-    prove_header(backend, keys, repository, id, &footer)?;
-    Ok(Directory { entries: trailer.entries, header_len: footer.header_len })
+    let header = prove_header(backend, keys, repository, id, &footer)?;
+    Ok(Directory {
+        entries: trailer.entries,
+        header_len: footer.header_len,
+        session: header.session,
+    })
 }
 
 /// True when the pack's name is the hash of its end, whatever the version of the footer: the trailer's length stands where it always does.
@@ -90,7 +96,7 @@ fn prove_header(
     repository: &RepositoryId,
     id: &PackId,
     footer: &Footer,
-) -> Result<()> {
+) -> Result<Header> {
     let bytes = read(backend, id, 0, footer.header_len as usize)?;
     if keys.check(&bytes) != footer.header_check {
         return Err(object_damage(id, "the header's check does not match".into()).into());
@@ -103,7 +109,7 @@ fn prove_header(
         )
         .into());
     }
-    Ok(())
+    Ok(header)
 }
 
 /// What is wrong with a payload as stored, if anything: raw payloads are proved by their id, others by their check.

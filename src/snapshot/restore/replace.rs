@@ -16,6 +16,7 @@ use crate::snapshot::restore::report::RestoreReport;
 use crate::snapshot::restore::run::NamedPathRestore;
 use crate::snapshot::restore::target::{make_parents, stat_if_there};
 use crate::snapshot::source::metadata::proc_path;
+use crate::snapshot::source::walk::{REPLACED_PREFIX, RESTORING_PREFIX};
 use crate::sqlite::header::has_magic;
 use crate::sqlite::in_use::is_in_use;
 use crate::sqlite::recognise::SIDE_SUFFIXES;
@@ -46,8 +47,8 @@ impl NamedPath {
         // Not a path descriptor: what happens in the directory is synced through it.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let dir = target.open(parent, flags, Mode::empty()).map_err(fail)?;
-        let named_by = |what: &str| format!(".larder-{what}-{}", named.time).into_bytes();
-        let (staging_name, replaced_name) = (named_by("restoring"), named_by("replaced"));
+        let named_by = |prefix: &str| format!("{prefix}{}", named.time).into_bytes();
+        let (staging_name, replaced_name) = (named_by(RESTORING_PREFIX), named_by(REPLACED_PREFIX));
         let (overwrite, database) = (named.overwrite, named.database);
         let name = name.to_vec();
         let place = Self { dir, dir_path, name, overwrite, database, staging_name, replaced_name };

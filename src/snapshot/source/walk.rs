@@ -26,6 +26,12 @@ use crate::sqlite::recognise::side_file_of;
 /// that no path that is handed to the system exceeds its limit of 4,095 bytes.
 const REBASE_BYTES: usize = 2048;
 
+/// How the directory begins into which a restore moves what was in its way; a time follows.
+pub const REPLACED_PREFIX: &str = ".larder-replaced-";
+
+/// How the directory begins in which a restore makes what is not in its place yet; a time follows.
+pub const RESTORING_PREFIX: &str = ".larder-restoring-";
+
 /// One root of a source, open.
 #[derive(Debug)]
 pub struct Source {
@@ -162,6 +168,8 @@ pub enum Event {
 pub enum Skipped {
     /// It is the repository, or another directory of larder's own. Not saved at all.
     Own,
+    /// A restore has made it: for what it moved aside, or for what it had not finished. Not saved at all.
+    OfRestore,
     /// It marks itself as a cache; only the mark is saved.
     Cache,
     /// Another file system is mounted there.
@@ -172,6 +180,7 @@ impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Own => "the repository itself, or larder's own directory; not entered",
+            Self::OfRestore => "moved aside or left by a restore; not saved",
             Self::Cache => "marked as a cache; its contents are left out",
             Self::OtherFileSystem => "another file system; not entered",
         })
@@ -253,7 +262,7 @@ enum Verdict {
 /// Why a name is not saved.
 enum Reason {
     Excluded,
-    Own,
+    Own(Skipped),
     Problem(Problem),
 }
 
@@ -287,7 +296,7 @@ impl Walk<'_> {
                         let beside = side_file_of(listed.file_name()).is_some();
                         beside.then_some(Event::LeftOutBeside { key })
                     }
-                    Reason::Own => Some(Event::Skipped { key, why: Skipped::Own }),
+                    Reason::Own(why) => Some(Event::Skipped { key, why }),
                     Reason::Problem(problem) => Some(Event::Problem { key, problem }),
                 });
             }
@@ -338,7 +347,9 @@ impl Walk<'_> {
 
     fn judge_directory(&self, key: &EntryKey, stat: Stat) -> Verdict {
         if self.options.never_enter.contains(&(stat.device, stat.inode)) {
-            Verdict::Leave(Reason::Own)
+            Verdict::Leave(Reason::Own(Skipped::Own))
+        } else if is_of_restore(split_last(&key.path).1) {
+            Verdict::Leave(Reason::Own(Skipped::OfRestore))
         } else if self.options.same_file_system && stat.device != self.source.stat.device {
             Verdict::TakeOnly(stat, Skipped::OtherFileSystem)
         } else if self.options.exclude_caches && self.is_cache(&key.path) {
@@ -402,4 +413,8 @@ impl Walk<'_> {
         self.pending.push_back(Event::Problem { key, problem });
         Ok(())
     }
+}
+
+fn is_of_restore(name: &[u8]) -> bool {
+    [REPLACED_PREFIX, RESTORING_PREFIX].iter().any(|prefix| name.starts_with(prefix.as_bytes()))
 }

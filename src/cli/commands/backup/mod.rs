@@ -24,9 +24,11 @@ use crate::cli::failure::{Failure, Result};
 use crate::cli::output::progress::Progress;
 use crate::cli::output::units::{parse_bytes, parse_duration};
 
+mod json;
 mod plan;
 mod report;
 mod spool;
+mod stored;
 
 use plan::Job;
 use spool::Spool;
@@ -182,8 +184,8 @@ impl Runner<'_> {
             min_free: self.min_free(),
             workers: available_parallelism().map_or(1, usize::from),
             dry_run: self.args.dry_run,
-            references: Vec::new(),
-            built_in_references: true,
+            references: self.context.settings.references(),
+            built_in_references: self.context.settings.built_in_references(),
         }
     }
 }

@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use larder::codec::snapshot::{Counts, SnapshotRecord};
+use larder::codec::snapshot::{DatabaseRecord, Outcome, SnapshotRecord};
 use larder::observe::{Phase, Warning};
 use larder::ops::backup::BackupReport;
-use serde::Serialize;
 
+use super::json::{Ended, Summary};
+use super::stored::{Stored, changes, stored};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::escape::printable;
 use crate::cli::output::json::WarningKind;
-use crate::cli::output::json::snapshot::SnapshotBody;
-use crate::cli::output::progress::{Progress, millis};
+use crate::cli::output::progress::Progress;
 use crate::cli::output::units::{bytes, count, duration, many};
-use crate::cli::output::{times, wording};
+use crate::cli::output::{known, times, wording};
 
 /// So many findings are named; more are counted.
 const NAMED_FINDINGS: usize = 20;
@@ -31,15 +31,6 @@ pub(super) struct Report<'a> {
     pub(super) progress: &'a Progress<'a>,
     pub(super) took: Duration,
     pub(super) context: &'a Context,
-}
-
-#[derive(Serialize)]
-struct Summary {
-    snapshot: SnapshotBody,
-    dry_run: bool,
-    damage_total: usize,
-    elapsed_ms: u64,
-    exit_code: u8,
 }
 
 impl Report<'_> {
@@ -64,7 +55,7 @@ impl Report<'_> {
     }
 
     fn exit(&self) -> Exit {
-        let clean = self.record().findings_total == 0 && self.done.damage.is_empty();
+        let clean = self.record().outcome == Outcome::Clean && self.done.damage.is_empty();
         if clean { Exit::Ok } else { Exit::Incomplete }
     }
 
@@ -98,12 +89,14 @@ impl Report<'_> {
             Form::Text if !self.context.console.is_verbose() => NAMED_FINDINGS,
             _ => usize::MAX,
         };
-        for finding in record.findings.iter().take(shown) {
+        let open: Vec<_> = record.findings.iter().filter(|it| !it.accepted).collect();
+        for finding in open.iter().take(shown) {
             let warning = Warning::about(finding.subject.to_vec(), finding.message.clone());
             self.context.console.warning(WarningKind::Finding, &warning);
         }
-        let named = record.findings.len().min(shown) as u64;
-        let more = record.findings_total.saturating_sub(named);
+        let accepted = record.findings.len().saturating_sub(open.len());
+        let settled = accepted.saturating_add(open.len().min(shown)) as u64;
+        let more = record.findings_total.saturating_sub(settled);
         if more > 0 {
             let text =
                 format!("{} more; `larder snapshots --json` lists them", many(more, "finding"));
@@ -130,20 +123,18 @@ impl Report<'_> {
     }
 
     fn summary(&self) -> Result<()> {
-        let id = self.done.id.map(|id| id.to_string());
-        let body = Summary {
-            snapshot: SnapshotBody::of_record(id, self.record(), self.context.clock()),
-            dry_run: self.done.id.is_none(),
-            damage_total: self.done.damage.len(),
-            elapsed_ms: millis(self.took),
-            exit_code: self.exit().code(),
-        };
+        let ended = Ended { took: self.took, exit: self.exit() };
+        let body = Summary::of(self.done, &ended, self.context.clock());
         self.context.console.json_line("summary", &body)
     }
 
     fn page(&self) -> Result<()> {
-        let lines =
-            self.database_lines().into_iter().chain([self.files_line(), self.stored_line()]);
+        let mut lines = self.database_lines();
+        lines.push(self.files_line());
+        lines.extend(self.reference_lines());
+        lines.extend(self.row_lines());
+        lines.extend(self.accepted_line());
+        lines.push(self.stored_line());
         for line in lines {
             self.context.console.line(line.trim_end())?;
         }
@@ -153,16 +144,16 @@ impl Report<'_> {
     fn database_lines(&self) -> Vec<String> {
         let databases = &self.record().databases;
         let shown = databases.iter().take(NAMED_DATABASES);
-        let name = |path: &[u8]| printable(path).into_owned();
-        let width =
-            shown.clone().map(|it| name(&it.path).chars().count()).max().unwrap_or(0).max(12);
+        let name = |it: &DatabaseRecord| known::name(self.record(), it);
+        let width = shown.clone().map(|it| name(it).chars().count()).max().unwrap_or(0).max(12);
         let mut lines: Vec<String> = shown
             .zip(0..)
             .map(|(database, n)| {
                 let label = if n == 0 { "databases" } else { "" };
                 let spent = if n == 0 { self.spent(Phase::Databases) } else { String::new() };
-                let (path, size) = (name(&database.path), bytes(database.len));
-                let state = wording::state(database);
+                let (path, size) = (name(database), bytes(database.len));
+                let zone = &self.context.settings.zone.rules;
+                let state = known::state_now(database, self.record(), zone);
                 format!("  {label:<11} {path:<width$} {size:>8}   {state:<37} {spent:>8}")
             })
             .collect();
@@ -185,12 +176,62 @@ impl Report<'_> {
         )
     }
 
+    /// A set of references each; whose it is, is said where there are several.
+    fn reference_lines(&self) -> Vec<String> {
+        let record = self.record();
+        let sets: Vec<_> = record
+            .databases
+            .iter()
+            .flat_map(|database| database.references.iter().map(move |set| (database, set)))
+            .collect();
+        let mut texts = Vec::new();
+        for (database, set) in &sets {
+            let whose = match sets.len() {
+                1 => String::new(),
+                _ => format!(
+                    "{} ({}): ",
+                    known::name(record, database),
+                    printable(set.name.as_bytes())
+                ),
+            };
+            let (said, beside) = known::references(set, &whose);
+            texts.push(said);
+            texts.extend(beside);
+        }
+        labelled("references", &texts)
+    }
+
+    fn row_lines(&self) -> Vec<String> {
+        let several = self.record().databases.len() > 1;
+        let said = self.done.row_changes.iter().map(|it| {
+            let path = wording::path_of(self.record(), it.root, &it.path);
+            let whose = if several { format!("{}: ", printable(&path)) } else { String::new() };
+            format!("{whose}{}", known::row_changes(&it.tables))
+        });
+        labelled("rows", &said.collect::<Vec<_>>())
+    }
+
+    fn accepted_line(&self) -> Option<String> {
+        let accepted = self.record().findings.iter().filter(|it| it.accepted).count() as u64;
+        (accepted > 0).then(|| {
+            let again = if accepted == 1 { "comes again and does" } else { "come again and do" };
+            let what = many(accepted, "accepted finding");
+            format!("  {:<11} {what} {again} not count", "known")
+        })
+    }
+
     fn stored_line(&self) -> String {
-        format!(
-            "  {:<11} {}",
-            "stored",
-            stored(self.record().counts, self.record().parent.is_none())
-        )
+        let how = self.how_stored();
+        let label = if how == Stored::DryRun { "to store" } else { "stored" };
+        format!("  {label:<11} {}", stored(self.record().counts, how))
+    }
+
+    fn how_stored(&self) -> Stored {
+        match (self.done.id, self.record().parent) {
+            (None, _) => Stored::DryRun,
+            (_, None) => Stored::First,
+            (_, Some(_)) => Stored::Later,
+        }
     }
 
     fn last_line(&self) -> String {
@@ -213,63 +254,8 @@ impl Report<'_> {
     }
 }
 
-fn changes(counts: Counts) -> String {
-    let parts = [
-        (counts.new_files, "new"),
-        (counts.changed_files, "changed"),
-        (counts.removed_files, "removed"),
-    ];
-    let said: Vec<String> = parts
-        .iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, what)| format!("{} {what}", count(*number)))
-        .collect();
-    match (said.is_empty(), counts.files) {
-        (true, 0) => "there are none".to_owned(),
-        (true, _) => "unchanged".to_owned(),
-        (false, _) => said.join(", "),
-    }
-}
-
-fn stored(counts: Counts, first: bool) -> String {
-    let (new, all) = (bytes(counts.new_stored_bytes), bytes(counts.bytes));
-    if counts.new_stored_bytes == 0 {
-        return format!("nothing new; all {all} were already here");
-    }
-    // What is less in a first backup is not "already here" (equal files are stored once, and all are compressed), unless a run
-    // that was cut off has stored most of it.
-    let mostly_new = counts.new_plain_bytes > counts.bytes / 2;
-    if (first && mostly_new) || counts.new_plain_bytes >= counts.bytes {
-        return format!("{new} for {all}");
-    }
-    format!("{new} new of {all}; the rest was already here")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_changed_is_said_without_zeros() {
-        let counts = Counts { new_files: 3, removed_files: 1_000, ..Counts::default() };
-        assert_eq!(changes(counts), "3 new, 1,000 removed");
-        assert_eq!(changes(Counts { files: 1, ..Counts::default() }), "unchanged");
-        assert_eq!(changes(Counts::default()), "there are none");
-    }
-
-    #[test]
-    fn what_was_stored_is_compared_with_what_is_there() {
-        let counts = |new_plain_bytes, new_stored_bytes| Counts {
-            bytes: 998_000_000,
-            new_plain_bytes,
-            new_stored_bytes,
-            ..Counts::default()
-        };
-        assert_eq!(stored(counts(0, 0), false), "nothing new; all 998 MB were already here");
-        assert_eq!(
-            stored(counts(4_000_000, 1_900_000), false),
-            "1.9 MB new of 998 MB; the rest was already here"
-        );
-        assert_eq!(stored(counts(800_000_000, 612_000_000), true), "612 MB for 998 MB");
-    }
+/// Lines of which the first has the label.
+fn labelled(label: &str, texts: &[String]) -> Vec<String> {
+    let labels = std::iter::once(label).chain(std::iter::repeat(""));
+    labels.zip(texts).map(|(label, text)| format!("  {label:<11} {text}")).collect()
 }

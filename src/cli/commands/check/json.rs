@@ -59,8 +59,8 @@ impl Said<'_> {
         for missing in &self.report.missing {
             say(&plain("missing", wording::missing(missing.id, &missing.source)))?;
         }
-        for note in &self.report.notes {
-            say(&plain("note", note.clone()))?;
+        for note in self.notes() {
+            say(&plain("note", note))?;
         }
         self.context.console.json_line("summary", &self.summary(took))
     }

@@ -16,6 +16,8 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::progress::Progress;
+use crate::cli::output::times;
+use crate::cli::output::units::bytes;
 
 mod json;
 mod page;
@@ -65,6 +67,19 @@ struct Said<'a> {
 impl Said<'_> {
     fn exit(&self) -> Exit {
         if self.report.is_clean() { Exit::Ok } else { Exit::Damage }
+    }
+
+    /// What is odd, but no damage.
+    fn notes(&self) -> Vec<String> {
+        let zone = &self.context.settings.zone.rules;
+        let unled = self.report.unled.iter().map(|it| {
+            format!(
+                "{} that no snapshot needs, stored by a backup that ended well ({}): its record may be lost",
+                bytes(it.stored_bytes),
+                times::long(it.written_ns, zone)
+            )
+        });
+        unled.chain(self.report.notes.iter().cloned()).collect()
     }
 
     fn snapshot(&self, id: SnapshotId) -> Option<&Snapshot> {

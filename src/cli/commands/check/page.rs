@@ -6,6 +6,7 @@ use larder::id::BlobType;
 use larder::observe::Phase;
 use larder::ops::check::{Affected, CheckFinding, DataReport};
 use larder::repo::error::Damage;
+use larder::repo::layout;
 use larder::repo::snapshots::Snapshot;
 
 use super::Said;
@@ -18,7 +19,7 @@ impl Said<'_> {
     /// What was looked at, what was found, what was not looked at.
     pub(super) fn page(&self) -> Result<()> {
         let console = &self.context.console;
-        self.report.notes.iter().for_each(|note| console.note(note.as_str()));
+        self.notes().into_iter().for_each(|note| console.note(note));
         console.detail(&self.structure_line())?;
         if let Some(data) = &self.report.data {
             console.detail(&self.data_line(data))?;
@@ -60,7 +61,7 @@ impl Said<'_> {
         let console = &self.context.console;
         console.line(&format!("damaged     {}", console.brief(&finding.damage.to_string())))?;
         if finding.affected.is_empty() {
-            return console.line("            no snapshot needs it");
+            return console.line(&format!("            {}", no_snapshot(finding)));
         }
         self.hits(&finding.affected)
             .iter()
@@ -117,6 +118,18 @@ impl Said<'_> {
         let parts = parts.iter().filter(|(number, _)| *number > 0);
         let found: Vec<_> = parts.map(|(number, what)| many(*number, what)).collect();
         format!("DAMAGE: {}; what is not named is not hit.  {rest}", found.join(", "))
+    }
+}
+
+/// Why a damage hits no snapshot, and what becomes of it.
+fn no_snapshot(finding: &CheckFinding) -> &'static str {
+    match &finding.damage {
+        Damage::Object { object, .. } if object.starts_with(layout::INDEX) => {
+            "no snapshot is hit: what it listed is found in the packs, only slower; \
+             the next backup stores again what it needs of it"
+        }
+        _ if finding.served_elsewhere => "no snapshot is hit: it is stored at another place, too",
+        _ => "no snapshot needs it",
     }
 }
 

@@ -54,14 +54,7 @@ fn sound(console: &Console, file: &str, config: &Config) -> Result<Exit> {
 }
 
 fn not_applied(config: &Config) -> Vec<&'static str> {
-    let mut sections = Vec::new();
-    if !config.retention.is_empty() {
-        sections.push("[retention]");
-    }
-    if !config.references.is_empty() {
-        sections.push("[[reference]]");
-    }
-    sections
+    if config.retention.is_empty() { Vec::new() } else { vec!["[retention]"] }
 }
 
 fn faulty(console: &Console, faults: &Faults) -> Result<Exit> {

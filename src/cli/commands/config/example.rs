@@ -14,6 +14,9 @@ pub(super) const EXAMPLE: &str = r#"# larder.toml: ./larder.toml, ~/.config/lard
 # Times are shown, and nights are counted, in this zone.
 zone = "Europe/Zurich"
 
+# Which files rows name is known for some applications without a [[reference]]: PartsHub.
+built_in_references = true
+
 [repository]
 path = "/backups/larder"
 
@@ -33,13 +36,15 @@ weekly = 4
 monthly = 12
 yearly = 0
 
-# Which columns name files; PartsHub is known without this. Not applied by this version yet.
+# Which files the rows of a database name, so that each is in the snapshot or said to be missing. PartsHub is known without this;
+# `larder doctor DIR` finds out for others and prints what to put here.
 [[reference]]
+name = "documents"
 database = "shop.db"
-table = "documents"
-column = "file_name"
+# From the directory that the database is in; with a slash first, from the root of the source.
 base = "documents"
-size_column = "bytes"
+# One row a file: its path below the base, then, if the database knows them, its size in bytes and its SHA-256 or BLAKE3.
+sql = "SELECT file_name, bytes FROM documents"
 "#;
 
 #[derive(Serialize)]

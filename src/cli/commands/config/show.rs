@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::config::SourceConfig;
+use crate::cli::config::{ReferenceConfig, SourceConfig};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Result;
@@ -68,12 +68,20 @@ fn values(context: &Context) -> Vec<Setting> {
             Setting::new(format!("retention.{key}"), number.to_string(), origin)
         };
         values.extend(config.retention.iter().map(number));
-        values.extend(config.references.iter().zip(1..).map(|(it, n)| {
-            let value = format!("{}: {}.{}", it.database, it.table, it.column);
-            Setting::new(format!("reference.{n}"), value, format!("{file} (not applied yet)"))
-        }));
+        values.extend(config.references.iter().map(|it| of_reference(it, &file)));
+        if let Some(flag) = &config.built_in_references {
+            let origin = format!("{file}:{}", flag.line);
+            values.push(Setting::new("built_in_references", flag.value.to_string(), origin));
+        }
     }
     values
+}
+
+fn of_reference(reference: &ReferenceConfig, file: &str) -> Setting {
+    let base = if reference.base.is_empty() { "." } else { &reference.base };
+    let value = format!("{} in {base}: {}", reference.database, reference.sql);
+    let origin = format!("{file}:{}", reference.line);
+    Setting::new(format!("reference.{}", reference.name), value, origin)
 }
 
 fn of_source(source: &SourceConfig, n: usize, file: &str) -> Vec<Setting> {

@@ -9,7 +9,7 @@ use crate::cli::commands::demo::rival;
 use crate::cli::commands::demo::scene::{Scene, of_sample};
 use crate::cli::commands::demo::story::Night;
 use crate::cli::failure::{Failure, Result};
-use crate::cli::output::json::snapshot::label;
+use crate::cli::output::known::label;
 use crate::cli::output::progress::millis;
 use crate::cli::output::times;
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::to_json;
 
+pub(crate) mod database;
 pub(crate) mod snapshot;
 
 /// The version of all shapes here.

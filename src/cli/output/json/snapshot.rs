@@ -1,13 +1,12 @@
 //! A snapshot in JSON.
 
 use jiff::tz::TimeZone;
-use larder::codec::snapshot::{
-    CaptureMethod, CheckResult, DatabaseLabel, DatabaseRecord, Outcome, SnapshotRecord,
-};
+use larder::codec::snapshot::{Finding, FindingKind, Outcome, SnapshotRecord};
 use larder::repo::snapshots::Snapshot;
 use serde::Serialize;
 
 use crate::cli::output::json::Path;
+use crate::cli::output::json::database::DatabaseBody;
 use crate::cli::output::times;
 
 /// Which snapshot something is about.
@@ -63,29 +62,31 @@ pub(crate) struct SnapshotBody {
     findings: Vec<FindingBody>,
 }
 
-/// A database of a snapshot.
-#[derive(Debug, Serialize)]
-struct DatabaseBody {
-    root: u32,
-    #[serde(flatten)]
-    path: Path,
-    label: &'static str,
-    method: &'static str,
-    page_size_bytes: u32,
-    page_count: u64,
-    size_bytes: u64,
-    check: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    check_detail: Option<String>,
-    captured: String,
-}
-
 /// A finding.
 #[derive(Debug, Serialize)]
-struct FindingBody {
+pub(crate) struct FindingBody {
+    kind: &'static str,
     #[serde(flatten)]
     path: Path,
     message: String,
+    accepted: bool,
+}
+
+impl FindingBody {
+    /// A finding of a record.
+    pub(crate) fn of(finding: &Finding) -> Self {
+        Self {
+            kind: match finding.kind {
+                FindingKind::Source => "source",
+                FindingKind::Database => "database",
+                FindingKind::Dangling => "dangling",
+                FindingKind::Reference => "reference",
+            },
+            path: Path::of(&finding.subject),
+            message: finding.message.clone(),
+            accepted: finding.accepted,
+        }
+    }
 }
 
 /// In which zone times are written.
@@ -139,49 +140,7 @@ impl SnapshotBody {
             new_stored_bytes: counts.new_stored_bytes,
             databases: record.databases.iter().map(|it| DatabaseBody::of(it, clock.zone)).collect(),
             findings_total: record.findings_total,
-            findings: record
-                .findings
-                .iter()
-                .map(|it| FindingBody { path: Path::of(&it.subject), message: it.message.clone() })
-                .collect(),
+            findings: record.findings.iter().map(FindingBody::of).collect(),
         }
-    }
-}
-
-impl DatabaseBody {
-    fn of(record: &DatabaseRecord, zone: &TimeZone) -> Self {
-        let (check, check_detail) = match &record.check {
-            CheckResult::QuickOk => ("quick_check_ok", None),
-            CheckResult::Failed(detail) => ("failed", Some(detail.clone())),
-            CheckResult::NotRun(detail) => ("not_run", Some(detail.clone())),
-        };
-        Self {
-            root: record.root,
-            path: Path::of(&record.path),
-            label: label(record.label),
-            method: match record.method {
-                CaptureMethod::OnlineBackup => "online_backup",
-                CaptureMethod::Immutable => "immutable",
-                CaptureMethod::PrivateRecovery => "private_recovery",
-                CaptureMethod::RawCopy => "raw_copy",
-            },
-            page_size_bytes: record.page_size,
-            page_count: record.page_count,
-            size_bytes: record.len,
-            check,
-            check_detail,
-            captured: times::rfc3339(record.captured_at_ns, zone),
-        }
-    }
-}
-
-/// The label of a database, in JSON and in tables.
-pub(crate) fn label(label: DatabaseLabel) -> &'static str {
-    match label {
-        DatabaseLabel::Committed => "committed",
-        DatabaseLabel::Recovered => "recovered",
-        DatabaseLabel::CrashImage => "crash-image",
-        DatabaseLabel::SourceCorrupt => "source-corrupt",
-        DatabaseLabel::Opaque => "opaque",
     }
 }

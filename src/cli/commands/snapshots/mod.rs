@@ -1,4 +1,7 @@
-//! `larder snapshots`: lists snapshots, identical nights folded.
+//! `larder snapshots`: lists snapshots, identical nights folded, or shows all that one knows.
+//!
+//! Here lives the list; `detail` is the page of one snapshot. Not here: reading
+//! records (`larder::ops::catalog`).
 
 use clap::Args;
 use larder::host::Host;
@@ -6,6 +9,7 @@ use larder::ops::catalog::Catalog;
 use larder::repo::snapshots::Snapshot;
 use serde::Serialize;
 
+use crate::cli::args::OfSource;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
@@ -15,12 +19,18 @@ use crate::cli::output::json::Document;
 use crate::cli::output::json::snapshot::SnapshotBody;
 use crate::cli::output::table::{self, Column};
 use crate::cli::output::units::{bytes, count};
-use crate::cli::output::{times, wording};
+use crate::cli::output::{known, times, wording};
+
+mod detail;
 
 /// List the snapshots of each source, newest first. Nights on which nothing changed are folded into the
-/// newest of them; -v shows each. What is missing or damaged is said (exit 20).
+/// newest of them; -v shows each. With SNAP, show all that this one knows of itself and of its databases. What is missing or
+/// damaged is said (exit 20).
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotsArgs {
+    /// Show this one: latest, latest~2, an id, 2026-11-22, "2026-11-22 14:00", tag:NAME
+    #[arg(value_name = "SNAP", conflicts_with = "tags")]
+    snapshot: Option<String>,
     /// Only snapshots of this source
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
@@ -50,11 +60,17 @@ type Tagged<'c> = (&'c Snapshot, &'c [String]);
 pub(crate) fn run(args: &SnapshotsArgs, context: &Context) -> Result<Exit> {
     let repository = context.open()?;
     let catalog = Catalog::open(&repository)?;
-    let chosen: Vec<Tagged<'_>> = catalog.snapshots().filter(|it| args.want(it)).collect();
-    let spoken = if context.console.form() == Form::Text {
-        page(args, context, &chosen)
-    } else {
-        document(context, &catalog, &chosen)
+    let chosen: Vec<Tagged<'_>> = match &args.snapshot {
+        Some(asked) => {
+            let one = context.select(&catalog, asked, &OfSource { source: args.source.clone() })?;
+            catalog.snapshots().filter(|(it, _)| it.id == one.id).collect()
+        }
+        None => catalog.snapshots().filter(|it| args.want(it)).collect(),
+    };
+    let spoken = match (context.console.form(), chosen.as_slice()) {
+        (Form::Text, [one]) if args.snapshot.is_some() => detail::page(context, one),
+        (Form::Text, chosen) => page(args, context, chosen),
+        (_, chosen) => document(context, &catalog, chosen),
     };
     Failure::after(faults(context, &catalog), spoken)
 }
@@ -120,13 +136,15 @@ fn page(args: &SnapshotsArgs, context: &Context, chosen: &[Tagged<'_>]) -> Resul
     last.map_or(Ok(()), |snapshots| source(context, snapshots))
 }
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 9] = [
     Column::left("ID"),
     Column::left("TAKEN"),
     Column::right("FILES"),
     Column::right("SIZE"),
     Column::right("ADDED"),
     Column::left("DATABASE"),
+    Column::left("SCHEMA"),
+    Column::right("REFS"),
     Column::left("NOTE"),
 ];
 
@@ -148,10 +166,8 @@ fn source(context: &Context, snapshots: &[Tagged<'_>]) -> Result<()> {
     }
     for (line, fold) in lines.zip(&folds) {
         context.console.line(line)?;
-        if let Some((oldest, _)) = fold.alike.last() {
-            let back = times::short(oldest.record.time_ns, &context.settings.zone.rules, with_year);
-            let number = count(fold.alike.len() as u64);
-            context.console.line(&format!("   + {number} identical, back to {back}"))?;
+        if let Some(line) = fold.folded(context, with_year) {
+            context.console.line(&line)?;
         }
     }
     Ok(())
@@ -179,15 +195,31 @@ fn is_alike((shown, _): &Tagged<'_>, (next, tags): &Tagged<'_>) -> bool {
     shown.record.manifest == next.record.manifest
         && tags.is_empty()
         && shown.record.findings == next.record.findings
-        && wording::databases(&shown.record) == wording::databases(&next.record)
+        && known::databases(&shown.record) == known::databases(&next.record)
 }
 
 impl Fold<'_> {
+    /// The line for those that are not shown. With `--time` snapshots may stand for times in any order.
+    fn folded(&self, context: &Context, with_year: bool) -> Option<String> {
+        let times = self.alike.iter().map(|(it, _)| it.record.time_ns);
+        let (oldest, newest) = (times.clone().min()?, times.max()?);
+        let shown = self.shown.0.record.time_ns;
+        let (way, end) = if oldest <= shown { ("back to", oldest) } else { ("forward to", newest) };
+        let end = times::short(end, &context.settings.zone.rules, with_year);
+        let number = count(self.alike.len() as u64);
+        let added_bytes: u64 =
+            self.alike.iter().map(|(it, _)| it.record.counts.new_stored_bytes).sum();
+        let added = if added_bytes > 0 {
+            format!(", {} added then", bytes(added_bytes))
+        } else {
+            String::new()
+        };
+        Some(format!("   + {number} identical, {way} {end}{added}"))
+    }
+
     fn row(&self, context: &Context, with_year: bool) -> Vec<String> {
         let (snapshot, tags) = &self.shown;
         let record = &snapshot.record;
-        let added = |it: &Snapshot| it.record.counts.new_stored_bytes;
-        let added_bytes = self.alike.iter().map(|(it, _)| added(it)).sum::<u64>() + added(snapshot);
         let notes = tags.iter().map(|tag| format!("tag:{tag}"));
         let findings = Some(wording::findings(record)).filter(|it| !it.is_empty());
         vec![
@@ -195,8 +227,10 @@ impl Fold<'_> {
             times::short(record.time_ns, &context.settings.zone.rules, with_year),
             count(record.counts.files),
             bytes(record.counts.bytes),
-            bytes(added_bytes),
-            wording::databases(record),
+            bytes(record.counts.new_stored_bytes),
+            known::databases(record),
+            known::schema_versions(record),
+            known::references_total(record),
             notes.chain(findings).collect::<Vec<_>>().join(" "),
         ]
     }

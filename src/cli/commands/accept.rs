@@ -1,0 +1,140 @@
+//! `larder accept`: the findings of a snapshot are known, and no longer count when they come again.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use larder::codec::snapshot::{Finding, FindingKind};
+use larder::ops::accept::{AcceptReport, accept};
+use larder::ops::catalog::Catalog;
+use larder::repo::snapshots::Snapshot;
+use serde::Serialize;
+
+use crate::cli::args::OfSource;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Result;
+use crate::cli::output::console::Form;
+use crate::cli::output::escape::printable;
+use crate::cli::output::json::Document;
+use crate::cli::output::json::snapshot::{FindingBody, SnapshotRef};
+use crate::cli::output::units::{count, many};
+
+/// So many findings are named; more are counted.
+const NAMED_FINDINGS: usize = 10;
+
+/// Accept what was not clean about a snapshot. The same findings of later backups of this source are said in one line and no
+/// longer make exit 3; others do.
+#[derive(Debug, Args)]
+pub(crate) struct AcceptArgs {
+    /// The snapshot: latest, latest~2, an id, 2026-11-22, "2026-11-22 14:00", tag:NAME
+    #[arg(value_name = "SNAP")]
+    snapshot: String,
+    #[command(flatten)]
+    of: OfSource,
+}
+
+#[derive(Serialize)]
+struct Body {
+    snapshot: SnapshotRef,
+    accepted_total: u64,
+    already_total: u64,
+    unlisted_total: u64,
+    findings: Vec<FindingBody>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &AcceptArgs, context: &Context) -> Result<Exit> {
+    let repository = context.open()?;
+    let catalog = Catalog::open(&repository)?;
+    let snapshot = context.select(&catalog, &args.snapshot, &args.of)?;
+    let report = accept(&catalog, snapshot, &context.host)?;
+    if context.console.form() == Form::Document {
+        context.console.document(&Document::new(Body {
+            snapshot: SnapshotRef::of(snapshot, context.clock()),
+            accepted_total: report.accepted,
+            already_total: report.already,
+            unlisted_total: report.unlisted,
+            findings: snapshot.record.findings.iter().map(FindingBody::of).collect(),
+        }))?;
+        return Ok(Exit::Ok);
+    }
+    for line in page(context, snapshot, report) {
+        context.console.detail(&line)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn page(context: &Context, snapshot: &Snapshot, report: AcceptReport) -> Vec<String> {
+    let who = context.describe(snapshot);
+    let findings = &snapshot.record.findings;
+    if findings.is_empty() && report.unlisted == 0 {
+        return vec![format!("snapshot {who} is clean: there is nothing to accept")];
+    }
+    let mut lines = vec![format!("snapshot {who}: {}", by_kind(findings))];
+    lines.extend(findings.iter().take(NAMED_FINDINGS).map(|finding| {
+        let message = printable(finding.message.as_bytes());
+        format!("  {}: {message}", printable(&finding.subject))
+    }));
+    let more = findings.len().saturating_sub(NAMED_FINDINGS) as u64;
+    if more > 0 {
+        lines.push(format!("  and {} more", count(more)));
+    }
+    lines.push(match (report.accepted, report.already) {
+        (0, _) => "all of it was accepted before".to_owned(),
+        (accepted, 0) => format!("accepted: {}", many(accepted, "finding")),
+        (accepted, already) => {
+            format!(
+                "accepted: {}, beside {} from before",
+                many(accepted, "finding"),
+                count(already)
+            )
+        }
+    });
+    if report.unlisted > 0 {
+        let unlisted = many(report.unlisted, "more finding");
+        lines
+            .push(format!("not accepted: {unlisted}, which the snapshot counts but does not list"));
+    }
+    lines
+}
+
+/// How many there are of each kind, in words.
+fn by_kind(findings: &[Finding]) -> String {
+    let mut kinds: BTreeMap<(&'static str, &'static str), u64> = BTreeMap::new();
+    for finding in findings {
+        *kinds.entry(kind(finding.kind)).or_default() += 1;
+    }
+    let word =
+        |(one, many): (&'static str, &'static str), number| if number == 1 { one } else { many };
+    let said =
+        kinds.into_iter().map(|(kind, number)| format!("{} {}", count(number), word(kind, number)));
+    said.collect::<Vec<_>>().join(", ")
+}
+
+/// One of a kind, and several.
+fn kind(kind: FindingKind) -> (&'static str, &'static str) {
+    match kind {
+        FindingKind::Source => ("problem of a file", "problems of files"),
+        FindingKind::Database => ("problem of a database", "problems of databases"),
+        FindingKind::Dangling => ("missing file", "missing files"),
+        FindingKind::Reference => ("failed query for files", "failed queries for files"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_counted() {
+        let finding = |kind| Finding {
+            kind,
+            subject: b"a".to_vec().into(),
+            message: "m".into(),
+            accepted: false,
+        };
+        let findings =
+            [FindingKind::Dangling, FindingKind::Reference, FindingKind::Dangling].map(finding);
+        assert_eq!(by_kind(&findings), "1 failed query for files, 2 missing files");
+    }
+}
