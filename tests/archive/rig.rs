@@ -55,6 +55,7 @@ impl Rig {
             spool_dir: self.dir.path(),
             parent: None,
             capture,
+            versions: None,
         };
         archive(&request, sink, observer)
     }
@@ -84,6 +85,10 @@ impl BlobWrite for Sink {
 
     fn has(&self, _: BlobType, id: &BlobId) -> RepoResult<bool> {
         Ok(self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id))
+    }
+
+    fn stored(&self, _: BlobType, _: &BlobId) -> RepoResult<Option<Vec<u8>>> {
+        Ok(None)
     }
 }
 

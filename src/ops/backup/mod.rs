@@ -6,15 +6,18 @@ use std::path::PathBuf;
 
 use crate::chunker::params::Params;
 use crate::codec::manifest::EntryKey;
-use crate::codec::snapshot::{Finding, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord};
+use crate::codec::snapshot::{
+    DatabaseRecord, Finding, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord,
+};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::id::SnapshotId;
+use crate::id::{BlobId, SnapshotId};
 use crate::observe::{Observer, Phase, Total, Warning};
 use crate::ops::naming::{NamingError, list, source_name};
 use crate::ops::tag::check_tag;
 use crate::repo::backend::Refusal;
 use crate::repo::blobs::BlobWrite;
+use crate::repo::disk::Space;
 use crate::repo::error::{Damage, RepoError};
 use crate::repo::facts::Facts;
 use crate::repo::locks::share_repository;
@@ -25,10 +28,13 @@ use crate::repo::session::{Added, Session, claim_source};
 use crate::repo::snapshots::{Listing, Snapshot};
 use crate::repo::space::MinFree;
 use crate::snapshot::archive::capture::Capture;
-use crate::snapshot::archive::{ArchiveError, Archived, Parent, Request, SourceFinding, archive};
+use crate::snapshot::archive::{
+    ArchiveError, Archived, Parent, Request, SourceFinding, Versions, archive,
+};
 use crate::snapshot::beneath::Resolution;
 use crate::snapshot::source::exclude::Excludes;
 use crate::snapshot::source::walk::{Source, WalkOptions};
+use crate::snapshot::version::stack::Moment;
 
 mod dry_run;
 
@@ -114,7 +120,7 @@ pub fn backup(
     };
     observer.begin(Phase::Commit, None);
     session.keep()?;
-    let mut damage = run.damage(&reader, &listing, &facts, archived.parent_damage.as_ref());
+    let mut damage = run.damage(&reader, &listing, &facts, &archived);
     damage.extend(session.take_damage());
     let came = Came { archived: &archived, added: session.added(), damage: &damage };
     let record = run.record(&facts, &listing, &source, &came);
@@ -162,7 +168,7 @@ impl Run<'_> {
         let reader = Reader::open(self.repository, facts)?;
         let sink = DryRun::new(&reader, self.repository.keys());
         let archived = self.archive(listing, source, &reader, &sink)?;
-        let damage = self.damage(&reader, listing, facts, archived.parent_damage.as_ref());
+        let damage = self.damage(&reader, listing, facts, &archived);
         let came = Came { archived: &archived, added: sink.added(), damage: &damage };
         let record = self.record(facts, listing, source, &came);
         Ok(self.report(None, record, &archived, damage))
@@ -189,6 +195,8 @@ impl Run<'_> {
         let chunker = self.repository.config().chunker;
         let cut = Params::new(chunker.average_bytes, chunker.whole_file_bytes)
             .expect("invariant: a decoded config has chunker parameters within their bounds");
+        let before: Vec<_> = listing.of_source(source).rev().collect();
+        let versions = |key: &EntryKey| versions_of(&before, key);
         let request = Request {
             sources: &sources,
             walks: &walks,
@@ -198,6 +206,16 @@ impl Run<'_> {
             spool_dir: &options.spool_dir,
             parent: parent.map(|parent| parent_of(parent, reader)),
             capture: self.capture,
+            versions: Some(Versions {
+                blobs: reader,
+                of: &versions,
+                moment: Moment {
+                    time_ns: options.time_ns.unwrap_or(self.started_ns),
+                    before_ns: parent.map(|parent| parent.record.time_ns),
+                    zone: &options.zone,
+                },
+                min_free_bytes: spool_reserve(options),
+            }),
         };
         archive(&request, blobs, self.observer)
     }
@@ -292,7 +310,7 @@ impl Run<'_> {
         reader: &Reader<'_>,
         listing: &Listing,
         facts: &Facts,
-        parent: Option<&RepoError>,
+        archived: &Archived,
     ) -> Vec<Damage> {
         let mut damage = self.repository.config_damage().to_vec();
         damage.extend(listing.damage.iter().cloned());
@@ -300,8 +318,9 @@ impl Run<'_> {
         damage.extend(reader.take_damage());
         let unserved = reader.take_unserved();
         // Reading the parent ends with damage that the reader has met, or with what a node contradicts.
-        let parent = parent.and_then(RepoError::damage).filter(|damage| !unserved.contains(damage));
-        damage.extend(parent.cloned());
+        let parent = archived.parent_damage.as_ref().and_then(RepoError::damage);
+        let met = parent.into_iter().chain(&archived.version_damage);
+        damage.extend(met.filter(|damage| !unserved.contains(damage)).cloned());
         damage.extend(unserved);
         damage
     }
@@ -332,5 +351,24 @@ fn parent_of<'a>(parent: &'a Snapshot, reader: &'a Reader<'_>) -> Parent<'a> {
         manifest: parent.record.manifest,
         began_ns: parent.record.started_ns,
         databases: &parent.record.databases,
+    }
+}
+
+/// The version records of a database in these snapshots, newest first.
+fn versions_of(before: &[&Snapshot], key: &EntryKey) -> Vec<BlobId> {
+    let is_it = |database: &&DatabaseRecord| database.root == key.root && database.path == key.path;
+    let version = |snapshot: &&Snapshot| snapshot.record.databases.iter().find(is_it)?.version;
+    before.iter().filter_map(version).collect()
+}
+
+/// What stays free on the spool's disk. Where its size cannot be learnt, that is what was asked for, or nothing.
+fn spool_reserve(options: &BackupOptions) -> u64 {
+    let dir = &options.spool_dir;
+    let space = fs2::available_space(dir).and_then(|available_bytes| {
+        Ok(Space { available_bytes, total_bytes: fs2::total_space(dir)? })
+    });
+    match space {
+        Ok(space) => options.min_free.keep_bytes(space),
+        Err(_) => options.min_free.asked_bytes.unwrap_or(0),
     }
 }
