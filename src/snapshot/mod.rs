@@ -20,6 +20,8 @@ mod trail;
 
 pub mod source;
 
+pub mod version;
+
 pub mod archive;
 
 pub mod restore;

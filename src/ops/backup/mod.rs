@@ -6,15 +6,18 @@ use std::path::PathBuf;
 
 use crate::chunker::params::Params;
 use crate::codec::manifest::EntryKey;
-use crate::codec::snapshot::{Finding, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord};
+use crate::codec::snapshot::{
+    DatabaseRecord, Finding, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord,
+};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::id::{FindingId, SnapshotId};
+use crate::id::{BlobId, FindingId, SnapshotId};
 use crate::observe::{Observer, Phase, Total, Warning};
 use crate::ops::naming::{NamingError, list, source_name};
 use crate::ops::tag::check_tag;
 use crate::repo::backend::Refusal;
 use crate::repo::blobs::BlobWrite;
+use crate::repo::disk::Space;
 use crate::repo::error::{Damage, RepoError};
 use crate::repo::facts::Facts;
 use crate::repo::locks::share_repository;
@@ -25,10 +28,13 @@ use crate::repo::session::{Added, Session, claim_source};
 use crate::repo::snapshots::{Listing, Snapshot};
 use crate::repo::space::MinFree;
 use crate::snapshot::archive::capture::Capture;
-use crate::snapshot::archive::{ArchiveError, Archived, Parent, Request, SourceFinding, archive};
+use crate::snapshot::archive::{
+    ArchiveError, Archived, Parent, Request, SourceFinding, Versions, archive,
+};
 use crate::snapshot::beneath::Resolution;
 use crate::snapshot::source::exclude::Excludes;
 use crate::snapshot::source::walk::{Source, WalkOptions};
+use crate::snapshot::version::stack::Moment;
 use crate::sqlite::questions::{ReferenceQuery, built_in};
 
 mod dry_run;
@@ -125,7 +131,7 @@ pub fn backup(
     };
     observer.begin(Phase::Commit, None);
     session.keep()?;
-    let mut damage = run.damage(&reader, &before, archived.parent_damage.as_ref());
+    let mut damage = run.damage(&reader, &before, &archived);
     damage.extend(session.take_damage());
     let came = Came { archived: &archived, added: session.added(), damage: &damage };
     let record = run.record(&before, &came);
@@ -193,7 +199,7 @@ impl Run<'_> {
         let reader = Reader::open(self.repository, before.facts)?;
         let sink = DryRun::new(&reader, self.repository.keys());
         let archived = self.archive(before, &reader, &sink)?;
-        let damage = self.damage(&reader, before, archived.parent_damage.as_ref());
+        let damage = self.damage(&reader, before, &archived);
         let came = Came { archived: &archived, added: sink.added(), damage: &damage };
         let record = self.record(before, &came);
         Ok(self.report(None, record, before, (&archived, damage)))
@@ -220,6 +226,8 @@ impl Run<'_> {
         let cut = Params::new(chunker.average_bytes, chunker.whole_file_bytes)
             .expect("invariant: a decoded config has chunker parameters within their bounds");
         let references = self.questions();
+        let earlier: Vec<_> = before.listing.of_source(before.source).rev().collect();
+        let versions = |key: &EntryKey| versions_of(&earlier, key);
         let request = Request {
             sources: &sources,
             walks: &walks,
@@ -232,6 +240,16 @@ impl Run<'_> {
             capture: self.capture,
             references: &references,
             accepted: &|finding| self.is_accepted(before, finding),
+            versions: Some(Versions {
+                blobs: reader,
+                of: &versions,
+                moment: Moment {
+                    time_ns: options.time_ns.unwrap_or(self.started_ns),
+                    before_ns: parent.map(|parent| parent.record.time_ns),
+                    zone: &options.zone,
+                },
+                min_free_bytes: spool_reserve(options),
+            }),
         };
         archive(&request, blobs, self.observer)
     }
@@ -339,20 +357,16 @@ impl Run<'_> {
     }
 
     /// Damage that reading the parent has met, together with what the listings showed.
-    fn damage(
-        &self,
-        reader: &Reader<'_>,
-        before: &Before<'_>,
-        parent: Option<&RepoError>,
-    ) -> Vec<Damage> {
+    fn damage(&self, reader: &Reader<'_>, before: &Before<'_>, archived: &Archived) -> Vec<Damage> {
         let mut damage = self.repository.config_damage().to_vec();
         damage.extend(before.listing.damage.iter().cloned());
         damage.extend(before.facts.damage.iter().cloned());
         damage.extend(reader.take_damage());
         let unserved = reader.take_unserved();
         // Reading the parent ends with damage that the reader has met, or with what a node contradicts.
-        let parent = parent.and_then(RepoError::damage).filter(|damage| !unserved.contains(damage));
-        damage.extend(parent.cloned());
+        let parent = archived.parent_damage.as_ref().and_then(RepoError::damage);
+        let met = parent.into_iter().chain(&archived.version_damage);
+        damage.extend(met.filter(|damage| !unserved.contains(damage)).cloned());
         damage.extend(unserved);
         damage
     }
@@ -395,5 +409,24 @@ fn parent_of<'a>(parent: &'a Snapshot, reader: &'a Reader<'_>) -> Parent<'a> {
         manifest: parent.record.manifest,
         began_ns: parent.record.started_ns,
         databases: &parent.record.databases,
+    }
+}
+
+/// The version records of a database in these snapshots, newest first.
+fn versions_of(before: &[&Snapshot], key: &EntryKey) -> Vec<BlobId> {
+    let is_it = |database: &&DatabaseRecord| database.root == key.root && database.path == key.path;
+    let version = |snapshot: &&Snapshot| snapshot.record.databases.iter().find(is_it)?.version;
+    before.iter().filter_map(version).collect()
+}
+
+/// What stays free on the spool's disk. Where its size cannot be learnt, that is what was asked for, or nothing.
+fn spool_reserve(options: &BackupOptions) -> u64 {
+    let dir = &options.spool_dir;
+    let space = fs2::available_space(dir).and_then(|available_bytes| {
+        Ok(Space { available_bytes, total_bytes: fs2::total_space(dir)? })
+    });
+    match space {
+        Ok(space) => options.min_free.keep_bytes(space),
+        Err(_) => options.min_free.asked_bytes.unwrap_or(0),
     }
 }

@@ -11,6 +11,7 @@ use crate::codec::snapshot::{
 };
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::BlobWrite;
+use crate::repo::error::Damage;
 use crate::snapshot::archive::file::FileStore;
 use crate::snapshot::archive::pages::CapturedStore;
 use crate::snapshot::archive::reading::{absolute, read, read_plainly, source_of};
@@ -37,6 +38,8 @@ pub(super) struct LateEntries {
     pub(super) entries: BTreeMap<EntryKey, Entry>,
     /// In the order of the manifest.
     pub(super) databases: Vec<DatabaseRecord>,
+    /// Why earlier versions of them could not be built upon.
+    pub(super) damage: Vec<Damage>,
 }
 
 /// Captures every database of the bulk pass.
@@ -102,6 +105,7 @@ impl Act<'_, '_> {
             self.keep(database, content, record, true);
             return Ok(());
         }
+        self.captured_store().admit(&database.item)?;
         let captured = match self.capture(&database.item.key) {
             Ok(Some(captured)) => captured,
             Ok(None) => return self.as_it_lies(database, "it was replaced all the time"),
@@ -109,17 +113,25 @@ impl Act<'_, '_> {
             Err(error) if error.is_no_space() => return Err(ArchiveError::Capture(error)),
             Err(error) => return self.as_it_lies(database, &in_full(&error)),
         };
-        let (cut, blobs, stop) = (self.request.cut, self.blobs, self.stop);
-        let content = CapturedStore { cut, blobs, stop }.store(&captured)?;
-        let record = record_of(&database.item.key, &captured);
+        let stored = self.captured_store().store(&database.item.key, &captured)?;
+        self.done.damage.extend(stored.damage);
+        for notice in stored.notices {
+            self.tally.notice(database.item.key.clone(), notice);
+        }
+        let mut record = record_of(&database.item.key, &captured);
+        record.version = stored.version;
         self.report(&database.item.key, &record);
         if database.item.stat.links > 1 && captured.journal_mode == JournalMode::Wal {
             let what =
                 "has other names (hard links): what is in a log beside one of them is not saved";
             self.tally.finding_of(FindingKind::Database, database.item.key.clone(), what);
         }
-        self.keep(database, content, record, !captured.needs_side_files());
+        self.keep(database, stored.content, record, !captured.needs_side_files());
         Ok(())
+    }
+
+    fn captured_store(&self) -> CapturedStore<'_> {
+        CapturedStore { request: self.request, blobs: self.blobs, stop: self.stop }
     }
 
     /// Saves the bytes of a database that could not be captured, read like those of any file; its log and its journal too.

@@ -19,11 +19,12 @@ use crate::codec::snapshot::{Counts, DatabaseRecord, FindingKind};
 use crate::id::BlobId;
 use crate::observe::Observer;
 use crate::repo::blobs::{BlobRead, BlobWrite};
-use crate::repo::error::RepoError;
+use crate::repo::error::{Damage, RepoError};
 use crate::snapshot::error::SnapshotError;
 use crate::snapshot::manifest::build::ManifestBuilder;
 use crate::snapshot::source::error::SourceError;
 use crate::snapshot::source::walk::{Source, WalkOptions};
+use crate::snapshot::version::stack::Moment;
 use crate::sqlite::captured::CaptureError;
 use crate::sqlite::questions::ReferenceQuery;
 
@@ -112,6 +113,21 @@ pub struct Request<'a> {
     pub references: &'a [ReferenceQuery],
     /// Whether a finding was seen and accepted before, so that nothing is to be waited for on its account.
     pub accepted: &'a (dyn Fn(&SourceFinding) -> bool + Sync),
+    /// What databases are stored upon; without it each is stored whole, as chunks.
+    pub versions: Option<Versions<'a>>,
+}
+
+/// Earlier versions of the source's databases, and what decides how a new one lies on them.
+#[derive(Clone, Copy)]
+pub struct Versions<'a> {
+    /// Reads them.
+    pub blobs: &'a dyn BlobRead,
+    /// The version records of a database, newest first.
+    pub of: &'a (dyn Fn(&EntryKey) -> Vec<BlobId> + Sync),
+    /// When this snapshot and the one before it are.
+    pub moment: Moment<'a>,
+    /// Bytes that stay free on the disk of the spool directory.
+    pub min_free_bytes: u64,
 }
 
 /// Something about the source that a person should know.
@@ -144,6 +160,8 @@ pub struct Archived {
     pub notices: Vec<SourceFinding>,
     /// The previous manifest could not be read to its end; everything after that point was read again.
     pub parent_damage: Option<RepoError>,
+    /// Why earlier versions of databases could not be built upon.
+    pub version_damage: Vec<Damage>,
 }
 
 /// Archives a source into an open session.
@@ -165,6 +183,7 @@ pub fn archive(
         unlisted_open: 0,
         notices: tally.notices,
         parent_damage: scanned.parent_damage,
+        version_damage: late.damage,
     })
 }
 
