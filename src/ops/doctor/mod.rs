@@ -39,6 +39,8 @@ pub struct DoctorOptions<'a> {
     pub dir: PathBuf,
     /// The repository that a backup would go into, which need not exist.
     pub repository: Option<PathBuf>,
+    /// Directories that are never entered, by device and inode.
+    pub never_enter: Vec<(u64, u64)>,
     /// Where databases are captured to meanwhile.
     pub spool_dir: PathBuf,
     /// The capture helper.
@@ -119,7 +121,7 @@ pub fn doctor(
     observer: &dyn Observer,
 ) -> Result<DoctorReport> {
     observer.begin(Phase::Files, None);
-    let tree = Tree::walk(&options.dir, options.repository.as_deref(), observer)?;
+    let tree = Tree::walk(&options.dir, &options.never_enter, observer)?;
     let total = Total {
         items: tree.databases.len() as u64,
         bytes: tree.databases.values().sum(),

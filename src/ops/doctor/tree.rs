@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::observe::Observer;
-use crate::ops::open::directory_identity;
 use crate::snapshot::beneath::{Resolution, split_last};
 use crate::snapshot::source::error::Problem;
 use crate::snapshot::source::exclude::Excludes;
@@ -36,17 +35,16 @@ impl Tree {
     /// Walks the directory as a backup does.
     pub(super) fn walk(
         dir: &Path,
-        repository: Option<&Path>,
+        never_enter: &[(u64, u64)],
         observer: &dyn Observer,
     ) -> Result<Self> {
         let source = Source::open(0, dir, Resolution::default())?;
         let excludes = Excludes::new(&[], dir)?;
-        let own: Vec<_> = repository.and_then(directory_identity).into_iter().collect();
         let options = WalkOptions {
             excludes: &excludes,
             exclude_caches: false,
             same_file_system: false,
-            never_enter: &own,
+            never_enter,
         };
         let mut tree = Self::default();
         for event in source.walk(options)? {
