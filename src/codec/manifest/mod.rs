@@ -19,6 +19,12 @@ mod rules;
 
 pub use rules::{MAX_EXTENTS, MAX_NODE_LEVEL, MAX_XATTR_BYTES};
 
+/// Tag of an entry's extension: the BLAKE3 hash of a file's bytes (not keyed, 32 bytes), seen to be the one that a row says.
+pub const TAG_BLAKE3: u32 = 1;
+
+/// The same, SHA-256.
+pub const TAG_SHA256: u32 = 2;
+
 /// Where an entry stands: the number of its root in the snapshot record, and its path relative to that root.
 ///
 /// The root's own entry has the empty path. Paths are components joined by `/`, none of them empty, `.` or `..`,

@@ -250,6 +250,10 @@ pub struct SnapshotRecord {
     pub extensions: Vec<Extension>,
 }
 
+/// Tag of a database's extension: a hash of the queries that it was asked (32 bytes), when all that its rows name was there as they
+/// say and nothing was refused. Whoever asks the same of the same bytes, and has the same files, need not ask again.
+pub const TAG_QUESTIONS: u32 = 1;
+
 /// The most findings that a record lists; more are only counted.
 pub const MAX_FINDINGS: usize = 1000;
 

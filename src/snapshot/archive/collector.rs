@@ -47,7 +47,10 @@ impl Collector<'_, '_> {
                 Slot::SideFile(file) => self.late.side_files.push(file),
                 Slot::GivenAway(main) => self.late.given_away.push(main),
                 Slot::Problem(key, problem) => self.tally.problem(key, &problem),
-                Slot::Notice(key, text) => self.tally.notice(key, text),
+                Slot::NotEntered(key, why) => {
+                    self.late.not_entered.push(key.clone());
+                    self.tally.notice(key, why.to_string());
+                }
             }
         }
         // The worker has said why, or panicked. A draft with a hole must not become a snapshot in any case.

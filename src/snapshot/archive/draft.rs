@@ -58,25 +58,35 @@ impl Draft {
         self.file.write_all(bytes)
     }
 
-    /// The entries again, in order.
-    pub(super) fn into_entries(mut self) -> io::Result<Entries> {
+    /// The draft as it is, complete.
+    pub(super) fn finish(mut self) -> io::Result<Finished> {
         self.write_batch()?;
-        let mut file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.rewind()?;
-        Ok(Entries {
-            file: BufReader::with_capacity(256 * 1024, file),
-            batch: Vec::new().into_iter(),
-        })
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(Finished { file })
+    }
+}
+
+/// A draft that does not grow any more.
+pub(super) struct Finished {
+    file: File,
+}
+
+impl Finished {
+    /// The entries from the first on, in order; one reader at a time.
+    pub(super) fn entries(&mut self) -> io::Result<Entries<'_>> {
+        self.file.rewind()?;
+        let file = BufReader::with_capacity(256 * 1024, &self.file);
+        Ok(Entries { file, batch: Vec::new().into_iter() })
     }
 }
 
 /// The entries of a finished draft.
-pub(super) struct Entries {
-    file: BufReader<File>,
+pub(super) struct Entries<'d> {
+    file: BufReader<&'d File>,
     batch: std::vec::IntoIter<Entry>,
 }
 
-impl Entries {
+impl Entries<'_> {
     fn next_batch(&mut self) -> io::Result<Option<Vec<Entry>>> {
         let mut len = [0; 4];
         match self.file.read_exact(&mut len) {
@@ -97,7 +107,7 @@ impl Entries {
     }
 }
 
-impl Iterator for Entries {
+impl Iterator for Entries<'_> {
     type Item = io::Result<Entry>;
 
     fn next(&mut self) -> Option<io::Result<Entry>> {

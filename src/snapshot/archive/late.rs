@@ -1,19 +1,23 @@
-//! The second act: databases are captured, and files beside them are left out where the capture has read them.
+//! The second act: databases are captured, files that their rows name are looked up and fetched, and files beside them are left
+//! out where the capture has read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::codec::content::Content;
-use crate::codec::manifest::{Entry, EntryKey, EntryKind, FileEntry, Origin};
-use crate::codec::snapshot::{
-    CaptureMethod, CheckResult, DatabaseLabel, DatabaseRecord, FindingKind, JournalMode,
-};
+use crate::codec::manifest::{Entry, EntryKey};
+use crate::codec::snapshot::DatabaseRecord;
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::BlobWrite;
+use crate::snapshot::archive::databases::{Held, Kept};
+use crate::snapshot::archive::draft::Finished;
 use crate::snapshot::archive::file::FileStore;
-use crate::snapshot::archive::pages::CapturedStore;
-use crate::snapshot::archive::reading::{absolute, read, read_plainly, source_of};
+use crate::snapshot::archive::reading::{read, source_of};
+use crate::snapshot::archive::references::Named;
+use crate::snapshot::archive::references::carry::Watched;
+use crate::snapshot::archive::references::hashes::Hashes;
+use crate::snapshot::archive::references::left_out::LeftOut;
+use crate::snapshot::archive::references::rounds::settle;
 use crate::snapshot::archive::slots::{Late, LateDatabase, Read, SideFile};
 use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::archive::tally::Tally;
@@ -23,33 +27,37 @@ use crate::snapshot::source::error::Problem;
 use crate::snapshot::source::metadata::ItemKind;
 use crate::snapshot::source::read::Described;
 use crate::snapshot::source::walk::Item;
-use crate::sqlite::captured::{CaptureError, Captured};
-use crate::sqlite::identity::{observe, settled_before};
 use crate::sqlite::recognise::{SIDE_HEAD_BYTES, is_side_file};
-
-/// How often a database is captured that is replaced meanwhile.
-const CAPTURES: usize = 3;
 
 /// What came after the bulk pass.
 #[derive(Default)]
 pub(super) struct LateEntries {
-    /// Entries of databases and of the files beside them that are not part of a capture.
+    /// Entries of databases, of files that rows name, and of the files beside databases that are not part of a capture.
     pub(super) entries: BTreeMap<EntryKey, Entry>,
     /// In the order of the manifest.
     pub(super) databases: Vec<DatabaseRecord>,
+    /// What the rows of captured databases name.
+    pub(super) named: Vec<Named>,
 }
 
-/// Captures every database of the bulk pass.
+/// What the bulk pass leaves to this act.
+pub(super) struct Left<'l> {
+    pub(super) late: &'l Late,
+    pub(super) watched: Watched,
+    pub(super) draft: &'l mut Finished,
+}
+
+/// Captures every database of the bulk pass, and fetches what their rows name.
 pub(super) fn capture_all(
     request: &Request<'_>,
     blobs: &dyn BlobWrite,
     observer: &dyn Observer,
-    late: &Late,
+    left: Left<'_>,
     tally: &mut Tally,
-) -> Result<LateEntries, ArchiveError> {
+) -> Result<(LateEntries, Hashes), ArchiveError> {
     let stop = Stop::new(observer);
-    let (complete, done) = (BTreeSet::new(), LateEntries::default());
-    let mut act = Act { request, blobs, stop: &stop, tally, complete, done };
+    let Left { late, watched, draft } = left;
+    let mut act = Act::new(request, (blobs, &stop), tally, (late, watched));
     let unrecognised = act.mains_of_side_files(late);
     let databases = || late.databases.iter().chain(&unrecognised);
     if databases().next().is_some() {
@@ -66,21 +74,60 @@ pub(super) fn capture_all(
         stop.check()?;
         act.side_file(file)?;
     }
-    act.done.databases.sort_by(|a, b| (a.root, &a.path).cmp(&(b.root, &b.path)));
-    Ok(act.done)
+    settle(&mut act, draft)?;
+    act.store_held()?;
+    let Act { mut done, hashes, .. } = act;
+    done.databases.sort_by(|a, b| (a.root, &a.path).cmp(&(b.root, &b.path)));
+    Ok((done, hashes))
 }
 
-struct Act<'a, 'r> {
-    request: &'a Request<'r>,
-    blobs: &'a dyn BlobWrite,
-    stop: &'a Stop<'a>,
-    tally: &'a mut Tally,
+/// The act under way.
+pub(super) struct Act<'a, 'r> {
+    pub(super) request: &'a Request<'r>,
+    pub(super) blobs: &'a dyn BlobWrite,
+    pub(super) stop: &'a Stop<'a>,
+    pub(super) tally: &'a mut Tally,
+    /// Where files that rows name have changed since the parent.
+    pub(super) watched: Watched,
+    pub(super) left_out: LeftOut<'a, 'r>,
+    pub(super) hashes: Hashes,
     /// Databases whose captured bytes need no file beside them.
-    complete: BTreeSet<EntryKey>,
-    done: LateEntries,
+    pub(super) complete: BTreeSet<EntryKey>,
+    /// Captures whose rows name files; nothing of them is stored before it is known which capture it will be.
+    pub(super) held: Vec<Held>,
+    /// Databases whose references are the parent's.
+    pub(super) kept: Vec<Kept>,
+    /// Files that were read for a reference.
+    pub(super) fetched: Vec<EntryKey>,
+    /// Such files that turned out to be databases.
+    pub(super) found: Vec<Item>,
+    pub(super) done: LateEntries,
 }
 
-impl Act<'_, '_> {
+impl<'a, 'r> Act<'a, 'r> {
+    fn new(
+        request: &'a Request<'r>,
+        (blobs, stop): (&'a dyn BlobWrite, &'a Stop<'a>),
+        tally: &'a mut Tally,
+        (late, watched): (&Late, Watched),
+    ) -> Self {
+        Self {
+            request,
+            blobs,
+            stop,
+            tally,
+            watched,
+            left_out: LeftOut::new(request, late.not_entered.iter().cloned()),
+            hashes: Hashes::default(),
+            complete: BTreeSet::new(),
+            held: Vec::new(),
+            kept: Vec::new(),
+            fetched: Vec::new(),
+            found: Vec::new(),
+            done: LateEntries::default(),
+        }
+    }
+
     /// Databases that only a file beside them gives away, and that the bulk pass has taken for ordinary files: the file beside may
     /// have appeared since the last snapshot, or after the walk came by. Their entries take the place of those in the draft.
     fn mains_of_side_files(&self, late: &Late) -> Vec<LateDatabase> {
@@ -97,139 +144,7 @@ impl Act<'_, '_> {
         files.map(|item| LateDatabase { item, previous: None }).collect()
     }
 
-    fn database(&mut self, database: &LateDatabase) -> Result<(), ArchiveError> {
-        if let Some((content, record)) = self.same_as_before(database) {
-            self.keep(database, content, record, true);
-            return Ok(());
-        }
-        let captured = match self.capture(&database.item.key) {
-            Ok(Some(captured)) => captured,
-            Ok(None) => return self.as_it_lies(database, "it was replaced all the time"),
-            Err(CaptureError::Cancelled { .. }) => return Err(ArchiveError::Cancelled),
-            Err(error) if error.is_no_space() => return Err(ArchiveError::Capture(error)),
-            Err(error) => return self.as_it_lies(database, &in_full(&error)),
-        };
-        let (cut, blobs, stop) = (self.request.cut, self.blobs, self.stop);
-        let content = CapturedStore { cut, blobs, stop }.store(&captured)?;
-        let record = record_of(&database.item.key, &captured);
-        self.report(&database.item.key, &record);
-        if database.item.stat.links > 1 && captured.journal_mode == JournalMode::Wal {
-            let what =
-                "has other names (hard links): what is in a log beside one of them is not saved";
-            self.tally.finding_of(FindingKind::Database, database.item.key.clone(), what);
-        }
-        self.keep(database, content, record, !captured.needs_side_files());
-        Ok(())
-    }
-
-    /// Saves the bytes of a database that could not be captured, read like those of any file; its log and its journal too.
-    fn as_it_lies(&mut self, database: &LateDatabase, why: &str) -> Result<(), ArchiveError> {
-        let item = &database.item;
-        let mut store = FileStore::new(self.request.cut, self.blobs, self.stop);
-        let mut described = match read_plainly(self.request, item, &mut store)? {
-            Ok(described) => described,
-            Err(problem) => {
-                let what = format!("database not saved: {why}; {problem}");
-                self.tally.finding(item.key.clone(), what);
-                return Ok(());
-            }
-        };
-        let what = format!("not captured: {why}; its bytes were saved as they are");
-        self.tally.finding_of(FindingKind::Database, item.key.clone(), what);
-        self.tally.flaws(&described);
-        if let EntryKind::File(file) = &mut described.entry.kind {
-            file.origin = Origin::Database;
-            self.done.databases.push(record_as_it_lies(&item.key, file, why));
-        }
-        self.tally.compare(database.previous.as_ref(), &described.entry);
-        self.done.entries.insert(item.key.clone(), described.entry);
-        Ok(())
-    }
-
-    /// The database at a path of the source, and nothing that a link put in its place would lead to: the capture goes by the path,
-    /// which by then may mean something else.
-    fn capture(&self, key: &EntryKey) -> Result<Option<Captured>, CaptureError> {
-        let source = source_of(self.request, key);
-        for _ in 0..CAPTURES {
-            let captured = self.request.capture.capture(&absolute(source, key), &[])?;
-            let there = source.look(&key.path).ok().map(|item| item.stat);
-            if there.is_some_and(|stat| (stat.device, stat.inode) == captured.inode) {
-                return Ok(Some(captured));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The parent's bytes, when neither the database nor its log has changed since they were captured.
-    fn same_as_before(&self, database: &LateDatabase) -> Option<(Content, DatabaseRecord)> {
-        let key = &database.item.key;
-        let EntryKind::File(file) = &database.previous.as_ref()?.kind else { return None };
-        let is_it = |record: &&DatabaseRecord| record.root == key.root && record.path == key.path;
-        let record = self.request.parent?.databases.iter().find(is_it)?;
-        let now = observe(&absolute(source_of(self.request, key), key)).ok()?;
-        let same = record.label == DatabaseLabel::Committed
-            && (record.check == CheckResult::QuickOk || record.len == 0)
-            && record.identity.as_ref() == Some(&now)
-            && settled_before(&now, record.captured_at_ns);
-        same.then(|| (file.content.clone(), record.clone()))
-    }
-
-    fn keep(
-        &mut self,
-        database: &LateDatabase,
-        content: Content,
-        record: DatabaseRecord,
-        complete: bool,
-    ) {
-        let item = &database.item;
-        let file = FileEntry {
-            size: record.len,
-            content,
-            sparse: None,
-            origin: Origin::Database,
-            read_at_ns: record.captured_at_ns,
-        };
-        match source_of(self.request, &item.key).describe_file(item, file) {
-            Ok(described) => {
-                self.take(database.previous.as_ref(), described);
-                self.done.databases.push(record);
-                if complete {
-                    self.complete.insert(item.key.clone());
-                }
-            }
-            Err(problem) => self.tally.finding(item.key.clone(), problem.to_string()),
-        }
-    }
-
-    fn report(&mut self, key: &EntryKey, record: &DatabaseRecord) {
-        let what = match record.label {
-            DatabaseLabel::Committed => match &record.check {
-                CheckResult::NotRun(_) if record.len > 0 => Some("saved, but not checked"),
-                _ => None,
-            },
-            DatabaseLabel::Recovered => Some("recovered from its journal in a private copy"),
-            DatabaseLabel::CrashImage => {
-                Some("saved as a crash would have left it: it could not be read through SQLite")
-            }
-            DatabaseLabel::SourceCorrupt => Some("the database itself is corrupt; saved as it is"),
-            DatabaseLabel::Opaque => {
-                Some("not readable as SQLite; its bytes were saved as they are")
-            }
-        };
-        let failed = match &record.check {
-            CheckResult::Failed(problem) => format!(" (quick_check: {problem})"),
-            CheckResult::NotRun(why) if record.label == DatabaseLabel::Committed => {
-                format!(": quick_check did not run: {why}")
-            }
-            _ => String::new(),
-        };
-        if let Some(what) = what {
-            let kind = FindingKind::Database;
-            self.tally.finding_of(kind, key.clone(), format!("{what}{failed}"));
-        }
-    }
-
-    fn take(&mut self, previous: Option<&Entry>, described: Described) {
+    pub(super) fn take(&mut self, previous: Option<&Entry>, described: Described) {
         self.tally.flaws(&described);
         self.tally.compare(previous, &described.entry);
         self.done.entries.insert(described.entry.key.clone(), described.entry);
@@ -262,57 +177,5 @@ impl Act<'_, '_> {
             }),
             Err(problem) => matches!(problem, Problem::Vanished),
         }
-    }
-}
-
-/// An error and what caused it, in one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
-fn record_of(key: &EntryKey, captured: &Captured) -> DatabaseRecord {
-    DatabaseRecord {
-        root: key.root,
-        path: key.path.clone(),
-        label: captured.label,
-        method: captured.method,
-        page_size: captured.page_size,
-        page_count: captured.page_count,
-        len: captured.len,
-        journal_mode: captured.journal_mode,
-        check: captured.check.clone(),
-        captured_at_ns: captured.started_ns,
-        identity: captured.identity.clone(),
-        version: None,
-        knowledge: captured.knowledge.clone(),
-        references: Vec::new(),
-        extensions: Vec::new(),
-    }
-}
-
-/// The record of a database whose bytes were read like those of any file.
-fn record_as_it_lies(key: &EntryKey, file: &FileEntry, why: &str) -> DatabaseRecord {
-    DatabaseRecord {
-        root: key.root,
-        path: key.path.clone(),
-        label: DatabaseLabel::Opaque,
-        method: CaptureMethod::RawCopy,
-        page_size: 0,
-        page_count: 0,
-        len: file.size,
-        journal_mode: JournalMode::Unknown,
-        check: CheckResult::NotRun(why.to_owned()),
-        captured_at_ns: file.read_at_ns,
-        identity: None,
-        version: None,
-        knowledge: None,
-        references: Vec::new(),
-        extensions: Vec::new(),
     }
 }

@@ -2,26 +2,24 @@
 //!
 //! Three acts. The bulk pass walks the source, takes over what is unchanged and
 //! reads the rest in parallel; its entries go into a draft. Then the databases
-//! are captured. Then draft and databases become the manifest. Databases come
-//! after the files because files only get more: what a captured row refers to
-//! was written before.
+//! are captured, and captured again until every file that their rows name has an
+//! entry or is known to have none (`references`). Then all of it becomes the
+//! manifest, which is compared once more with what the rows name.
 //!
 //! Invariant: an entry of the manifest names only blobs that the repository has
 //! or has just been given. A source error becomes a finding and never stops the
 //! run; a repository error stops it and never becomes a finding.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::chunker::params::Params;
-use crate::codec::manifest::{Entry, EntryKey};
+use crate::codec::manifest::EntryKey;
 use crate::codec::snapshot::{Counts, DatabaseRecord, FindingKind};
 use crate::id::BlobId;
 use crate::observe::Observer;
 use crate::repo::blobs::{BlobRead, BlobWrite};
 use crate::repo::error::RepoError;
 use crate::snapshot::error::SnapshotError;
-use crate::snapshot::manifest::build::ManifestBuilder;
 use crate::snapshot::source::error::SourceError;
 use crate::snapshot::source::walk::{Source, WalkOptions};
 use crate::sqlite::captured::CaptureError;
@@ -40,13 +38,20 @@ mod reading;
 mod collector;
 mod walker;
 
+mod databases;
 mod late;
 mod pages;
+mod references;
 mod scan;
+
+mod assemble;
 
 pub mod capture;
 
+use assemble::assemble;
 use capture::Capture;
+use late::{Left, capture_all};
+use scan::{Scanned, scan};
 use tally::Tally;
 
 /// Why a source could not be archived at all.
@@ -153,60 +158,20 @@ pub fn archive(
     observer: &dyn Observer,
 ) -> Result<Archived, ArchiveError> {
     let mut tally = Tally::default();
-    let scanned = scan::scan(request, blobs, observer, &mut tally)?;
-    let late = late::capture_all(request, blobs, observer, &scanned.late, &mut tally)?;
-    let manifest = assemble(scanned.draft, late.entries, blobs, (observer, &mut tally))?;
+    let Scanned { draft, late, parent_damage, watched } =
+        scan(request, blobs, observer, &mut tally)?;
+    let mut draft = draft.finish().map_err(ArchiveError::Spool)?;
+    let left = Left { late: &late, watched, draft: &mut draft };
+    let late = capture_all(request, blobs, observer, left, &mut tally)?;
+    let (manifest, databases) = assemble(request, (blobs, observer), &mut draft, late, &mut tally)?;
     Ok(Archived {
         manifest,
         counts: tally.counts,
-        databases: late.databases,
+        databases,
         findings: tally.findings,
-        unlisted: 0,
-        unlisted_open: 0,
+        unlisted: tally.unlisted,
+        unlisted_open: tally.unlisted_open,
         notices: tally.notices,
-        parent_damage: scanned.parent_damage,
+        parent_damage,
     })
-}
-
-/// Merges the draft with what came late, in the order of keys.
-fn assemble(
-    draft: draft::Draft,
-    mut late: BTreeMap<EntryKey, Entry>,
-    blobs: &dyn BlobWrite,
-    (observer, tally): (&dyn Observer, &mut Tally),
-) -> Result<BlobId, ArchiveError> {
-    let mut builder = ManifestBuilder::new(blobs);
-    for entry in draft.into_entries().map_err(ArchiveError::Spool)? {
-        let entry = entry.map_err(ArchiveError::Spool)?;
-        if observer.cancelled() {
-            return Err(ArchiveError::Cancelled);
-        }
-        let later = late.split_off(&entry.key);
-        for (_, before) in std::mem::replace(&mut late, later) {
-            push(&mut builder, before, tally)?;
-        }
-        // What came late knows better than the draft.
-        let entry = late.remove(&entry.key).unwrap_or(entry);
-        push(&mut builder, entry, tally)?;
-    }
-    for (_, after) in late {
-        push(&mut builder, after, tally)?;
-    }
-    Ok(builder.finish()?.root)
-}
-
-/// Adds an entry; one that a manifest cannot hold is left out and named.
-fn push(
-    builder: &mut ManifestBuilder<'_, dyn BlobWrite + '_>,
-    entry: Entry,
-    tally: &mut Tally,
-) -> Result<(), ArchiveError> {
-    let key = entry.key.clone();
-    let counted = tally::Counted::of(&entry);
-    match builder.push(entry) {
-        Ok(()) => tally.count(counted),
-        Err(SnapshotError::Repo(error)) => return Err(error.into()),
-        Err(error) => tally.finding(key, format!("{error}; not saved")),
-    }
-    Ok(())
 }

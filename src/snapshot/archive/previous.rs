@@ -8,6 +8,7 @@ use crate::id::BlobType;
 use crate::repo::blobs::{BlobRead, BlobWrite};
 use crate::repo::error::RepoError;
 use crate::snapshot::archive::Parent;
+use crate::snapshot::archive::references::carry::Watched;
 use crate::snapshot::content::read::chunks;
 use crate::snapshot::manifest::read::{Entries, ManifestReader};
 
@@ -19,11 +20,14 @@ pub(super) struct Previous<'a> {
     pub(super) removed_files: u64,
     /// Why the rest of the parent cannot be read.
     pub(super) damage: Option<RepoError>,
+    /// Directories whose files rows name.
+    pub(super) watched: Watched,
 }
 
 impl<'a> Previous<'a> {
     pub(super) fn open(parent: Option<Parent<'a>>) -> Result<Self, RepoError> {
-        let mut previous = Self { parent, entries: None, removed_files: 0, damage: None };
+        let watched = parent.map(|parent| Watched::of(parent.databases)).unwrap_or_default();
+        let mut previous = Self { parent, entries: None, removed_files: 0, damage: None, watched };
         if let Some(parent) = parent {
             match ManifestReader::new(parent.blobs, parent.manifest).entries() {
                 Ok(entries) => previous.entries = Some(entries.peekable()),
@@ -68,6 +72,7 @@ impl<'a> Previous<'a> {
     }
 
     fn pass(&mut self, entry: &Entry) {
+        self.watched.touch(&entry.key);
         if matches!(entry.kind, EntryKind::File(_)) {
             self.removed_files += 1;
         }
@@ -76,6 +81,7 @@ impl<'a> Previous<'a> {
     /// A damaged parent costs a full walk from here on; a failing repository ends the run.
     fn give_up(&mut self, error: RepoError) -> Result<(), RepoError> {
         self.entries = None;
+        self.watched.touch_all();
         if error.damage().is_none() {
             return Err(error);
         }

@@ -13,6 +13,7 @@ use crate::snapshot::archive::draft::Draft;
 use crate::snapshot::archive::file::FileStore;
 use crate::snapshot::archive::previous::Previous;
 use crate::snapshot::archive::reading::read;
+use crate::snapshot::archive::references::carry::Watched;
 use crate::snapshot::archive::slots::{Batches, Job, Late, Slot};
 use crate::snapshot::archive::stop::{EndsTogether, Stop};
 use crate::snapshot::archive::tally::Tally;
@@ -28,6 +29,8 @@ pub(super) struct Scanned {
     pub(super) draft: Draft,
     pub(super) late: Late,
     pub(super) parent_damage: Option<RepoError>,
+    /// Where files that rows name have changed since the parent.
+    pub(super) watched: Watched,
 }
 
 /// Walks every root; see the module.
@@ -71,7 +74,8 @@ pub(super) fn scan(
         return Err(ArchiveError::Cancelled);
     };
     tally.counts.removed_files = previous.removed_files;
-    Ok(Scanned { draft, late, parent_damage: previous.damage.take() })
+    let watched = std::mem::take(&mut previous.watched);
+    Ok(Scanned { draft, late, parent_damage: previous.damage.take(), watched })
 }
 
 /// Reads files until there are no more. Takes its share of the queue with it when it ends.

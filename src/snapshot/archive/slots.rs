@@ -6,7 +6,7 @@ use crate::codec::manifest::{Entry, EntryKey};
 use crate::snapshot::archive::ArchiveError;
 use crate::snapshot::source::error::Problem;
 use crate::snapshot::source::read::Described;
-use crate::snapshot::source::walk::Item;
+use crate::snapshot::source::walk::{Item, Skipped};
 
 /// What the bulk pass leaves to the captures.
 #[derive(Default)]
@@ -15,9 +15,12 @@ pub(super) struct Late {
     pub(super) side_files: Vec<SideFile>,
     /// Databases beside which there is a file that is excluded.
     pub(super) given_away: Vec<EntryKey>,
+    /// Directories whose contents are left out.
+    pub(super) not_entered: Vec<EntryKey>,
 }
 
 /// A database, to be captured.
+#[derive(Clone)]
 pub(super) struct LateDatabase {
     pub(super) item: Item,
     /// The parent's entry, when the repository has all of it.
@@ -51,7 +54,8 @@ pub(super) enum Slot {
     /// There is a file beside this database; that file is excluded.
     GivenAway(EntryKey),
     Problem(EntryKey, Problem),
-    Notice(EntryKey, String),
+    /// A directory that is saved without what is in it, or not at all.
+    NotEntered(EntryKey, Skipped),
 }
 
 /// Handing every entry over by itself would cost more than taking it over does.

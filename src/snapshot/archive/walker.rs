@@ -62,7 +62,7 @@ impl<'a> Walker<'a, '_> {
         Ok(match event {
             Event::Item(item) => Some(self.item(source, item, trust)?),
             Event::Problem { key, problem } => Some(Slot::Problem(key, problem)),
-            Event::Skipped { key, why } => Some(Slot::Notice(key, why.to_string())),
+            Event::Skipped { key, why } => Some(Slot::NotEntered(key, why)),
             Event::LeftOutBeside { key } => self.database_beside(source, &key).map(Slot::GivenAway),
         })
     }
@@ -73,12 +73,30 @@ impl<'a> Walker<'a, '_> {
             && let Some(main) = self.database_beside(source, &item.key)
             && !head_of(source, &item).is_some_and(|head| has_magic(&head))
         {
+            self.previous.watched.touch(&item.key);
             return Ok(Slot::SideFile(SideFile { item, main, previous }));
         }
         match previous {
             Some(entry) if unchanged(&entry, &item.stat, trust) && self.is_stored(&entry)? => {
                 Ok(Slot::Ready(Described { entry, attributes_left_out: false }))
             }
+            previous => self.changed(source, item, previous),
+        }
+    }
+
+    fn changed(
+        &mut self,
+        source: &Source,
+        item: Item,
+        previous: Option<Entry>,
+    ) -> Result<Slot, ArchiveError> {
+        let was_directory =
+            previous.as_ref().is_some_and(|entry| matches!(entry.kind, EntryKind::Directory));
+        // A directory changes with what is in it, and that is looked at by itself.
+        if !was_directory || item.stat.kind != ItemKind::Directory {
+            self.previous.watched.touch(&item.key);
+        }
+        match previous {
             // It must be one still: the name may stand for anything by now, a link or an ordinary file.
             Some(entry) if was_database(&entry) && is_database(source, &item) => {
                 let previous = self.is_stored(&entry)?.then_some(entry);

@@ -1,0 +1,359 @@
+//! From answers to keys: every path that a row has is distrusted.
+
+use crate::codec::manifest::EntryKey;
+use crate::snapshot::archive::references::{Asked, Reference, Set};
+use crate::snapshot::beneath::{path_flaw, split_last};
+use crate::sqlite::questions::{Answer, BaseDir, Named, ReferenceQuery};
+
+/// Values of one set that are refused by name; more are counted.
+const NAMED_VALUES: usize = 20;
+
+/// The most bytes of keys of one database; see [`crate::sqlite::questions::MAX_ANSWER_BYTES`] for what they are made from.
+const MAX_KEY_BYTES: usize = 64 * 1024 * 1024;
+
+/// The longest text of another program, or of a row, that is repeated in a message, in characters.
+const QUOTED_CHARS: usize = 200;
+
+/// The queries that are for this database.
+pub(in crate::snapshot::archive) fn questions_for(
+    references: &[ReferenceQuery],
+    database: &EntryKey,
+) -> Vec<ReferenceQuery> {
+    let is_for = |query: &&ReferenceQuery| {
+        query.database.as_ref().is_none_or(|path| **path == *database.path)
+    };
+    references.iter().filter(is_for).cloned().collect()
+}
+
+/// What identifies a list of questions: where it is the same, equal bytes give equal answers.
+pub(in crate::snapshot::archive) fn digest_of(questions: &[ReferenceQuery]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+    };
+    for query in questions {
+        let (kind, base) = match &query.base {
+            BaseDir::BesideDatabase(base) => (0_u8, base),
+            BaseDir::BelowRoot(base) => (1, base),
+        };
+        part(query.name.as_bytes());
+        part(&[kind]);
+        part(base);
+        part(query.sql.as_bytes());
+        part(&(query.needs.len() as u64).to_le_bytes());
+        for (table, column) in &query.needs {
+            part(table.as_bytes());
+            part(column.as_bytes());
+        }
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// Makes references of a database's answers.
+pub(in crate::snapshot::archive) fn resolve(
+    database: &EntryKey,
+    questions: &[ReferenceQuery],
+    answers: Vec<Answer>,
+) -> Asked {
+    let mut asked = Asked::default();
+    let is_complete = answers.len() == questions.len();
+    let mut answers = answers.into_iter();
+    let mut room = MAX_KEY_BYTES;
+    for query in questions {
+        // A query for any database may not apply to one that could not be asked.
+        let is_meant = query.database.is_some();
+        let answer = match answers.next() {
+            Some(Answer::DoesNotApply) if is_meant => {
+                Answer::Failed("the database has not the columns that it needs".to_owned())
+            }
+            None if is_meant => Answer::Failed("the database could not be asked".to_owned()),
+            Some(answer) => answer,
+            None => Answer::DoesNotApply,
+        };
+        asked.take(database, query, (answer, &mut room));
+    }
+    asked.questions = is_complete.then(|| digest_of(questions));
+    asked
+}
+
+impl Asked {
+    fn take(
+        &mut self,
+        database: &EntryKey,
+        query: &ReferenceQuery,
+        (answer, room): (Answer, &mut usize),
+    ) {
+        let base = base_of(database, &query.base);
+        let (base, fault) = match base {
+            Ok(base) => (base, None),
+            Err(fault) => {
+                (EntryKey { root: database.root, path: "".into() }, Some(fault.to_owned()))
+            }
+        };
+        let mut set = Set { name: query.name.clone(), base, files: Vec::new(), failure: fault };
+        match answer {
+            Answer::DoesNotApply => return,
+            Answer::Failed(why) => set.failure = Some(quoted(&why)),
+            Answer::Named { files, without_text } if set.failure.is_none() => {
+                let mut refusals = Refusals { name: &query.name, said: Vec::new(), more: 0 };
+                set.files =
+                    resolve_all(&set.base, files, (room, &mut refusals)).unwrap_or_default();
+                if *room == 0 {
+                    set.failure = Some("its rows name more than can be held".to_owned());
+                }
+                self.refused.extend(refusals.into_sentences(without_text));
+            }
+            Answer::Named { .. } => {}
+        }
+        if let Some(why) = &set.failure {
+            self.refused.push(format!("reference {}: {why}", query.name));
+        }
+        self.sets.push(set);
+    }
+}
+
+/// The directory of a query, for this database.
+fn base_of(database: &EntryKey, base: &BaseDir) -> Result<EntryKey, &'static str> {
+    let path = match base {
+        BaseDir::BelowRoot(path) => path.clone(),
+        BaseDir::BesideDatabase(path) => join(split_last(&database.path).0, path),
+    };
+    match path_flaw(&path) {
+        Some(_) => Err("its directory is no path below the root of the database"),
+        None => Ok(EntryKey { root: database.root, path: path.into() }),
+    }
+}
+
+fn join(dir: &[u8], below: &[u8]) -> Vec<u8> {
+    match (dir, below) {
+        (b"", path) | (path, b"") => path.to_vec(),
+        (dir, below) => [dir, b"/", below].concat(),
+    }
+}
+
+/// `None`, with no room left, when there are more than can be held.
+fn resolve_all(
+    base: &EntryKey,
+    files: Vec<Named>,
+    (room, refusals): (&mut usize, &mut Refusals<'_>),
+) -> Option<Vec<Reference>> {
+    let mut resolved = Vec::with_capacity(files.len());
+    for file in files {
+        if file.path.is_empty() {
+            continue;
+        }
+        let path = match resolved_path(base, &file.path) {
+            Ok(path) => path,
+            Err(flaw) => {
+                refusals.path(&file.path, flaw);
+                continue;
+            }
+        };
+        let hash = file.hash.as_deref().filter(|hash| !hash.is_empty());
+        let digits = hash.and_then(digest);
+        if let (Some(hash), None) = (hash, &digits) {
+            refusals.hash(&file.path, hash);
+        }
+        let Some(left) = room.checked_sub(path.len()) else {
+            *room = 0;
+            return None;
+        };
+        *room = left.max(1);
+        resolved.push(Reference {
+            key: EntryKey { root: base.root, path: path.into() },
+            size_bytes: file.size_bytes,
+            hash: digits.map(Box::new),
+            flaw: None,
+            is_newer: false,
+        });
+    }
+    resolved.sort_unstable_by(|a, b| {
+        a.key.cmp(&b.key).then_with(|| (a.size_bytes, &a.hash).cmp(&(b.size_bytes, &b.hash)))
+    });
+    resolved.dedup();
+    Some(resolved)
+}
+
+fn resolved_path(base: &EntryKey, value: &[u8]) -> Result<Vec<u8>, &'static str> {
+    if value.starts_with(b"/") {
+        return Err("the path is absolute");
+    }
+    // On its own first: a base of the right length must not hide what is wrong with the value.
+    let path = join(&base.path, value);
+    path_flaw(value).or_else(|| path_flaw(&path)).map_or(Ok(path), Err)
+}
+
+/// 64 hexadecimal digits.
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok().filter(|it| !it.starts_with('+'))?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// What is refused of one set: some by name, the rest counted.
+struct Refusals<'a> {
+    name: &'a str,
+    said: Vec<String>,
+    more: u64,
+}
+
+impl Refusals<'_> {
+    fn path(&mut self, value: &[u8], flaw: &str) {
+        let name = self.name;
+        self.say(|| {
+            let value = quoted(&String::from_utf8_lossy(value));
+            format!("reference {name}: a row's path {value:?} is refused: {flaw}")
+        });
+    }
+
+    fn hash(&mut self, path: &[u8], hash: &str) {
+        let name = self.name;
+        self.say(|| {
+            let (path, hash) = (quoted(&String::from_utf8_lossy(path)), quoted(hash));
+            format!("reference {name}: the hash {hash:?} of {path:?} is not 64 hexadecimal digits")
+        });
+    }
+
+    fn say(&mut self, sentence: impl FnOnce() -> String) {
+        if self.said.len() < NAMED_VALUES {
+            self.said.push(sentence());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn into_sentences(mut self, without_text: u64) -> Vec<String> {
+        let name = self.name;
+        if self.more > 0 {
+            self.said.push(format!("reference {name}: {} more values are refused", self.more));
+        }
+        if without_text > 0 {
+            let rows = format!("reference {name}: the path of {without_text} rows is no text");
+            self.said.push(rows);
+        }
+        self.said
+    }
+}
+
+fn quoted(text: &str) -> String {
+    text.chars().take(QUOTED_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(name: &str, base: BaseDir) -> ReferenceQuery {
+        let sql = "SELECT path FROM t".to_owned();
+        ReferenceQuery { name: name.into(), database: None, needs: Vec::new(), base, sql }
+    }
+
+    fn named(path: &str, size_bytes: Option<u64>, hash: Option<&str>) -> Named {
+        Named { path: path.as_bytes().into(), size_bytes, hash: hash.map(Into::into) }
+    }
+
+    fn key(path: &str) -> EntryKey {
+        EntryKey { root: 2, path: path.into() }
+    }
+
+    fn ask(files: Vec<Named>, without_text: u64) -> Asked {
+        let query = query("q", BaseDir::BesideDatabase(b"files".to_vec()));
+        resolve(&key("app/a.db"), &[query], vec![Answer::Named { files, without_text }])
+    }
+
+    #[test]
+    fn paths_are_below_the_directory_beside_the_database() {
+        let files = vec![
+            named("b", Some(2), None),
+            named("a/x", None, None),
+            named("b", Some(2), None),
+            named("", Some(1), None),
+            named("b", Some(1), None),
+        ];
+        let asked = ask(files, 0);
+        assert_eq!(asked.refused, [""; 0]);
+        let set = &asked.sets[0];
+        assert_eq!(set.base, key("app/files"));
+        let seen: Vec<_> = set.files.iter().map(|it| (it.key.clone(), it.size_bytes)).collect();
+        let (x, b) = (key("app/files/a/x"), key("app/files/b"));
+        assert_eq!(seen, [(x, None), (b.clone(), Some(1)), (b, Some(2))]);
+    }
+
+    #[test]
+    fn values_that_lead_elsewhere_are_refused_by_name() {
+        let long = "x".repeat(300);
+        let bad = ["/etc/passwd", "../a", "a/../../b", "a//b", "a/", "./a", "a\0b", &long];
+        let asked = ask(bad.iter().map(|path| named(path, None, None)).collect(), 3);
+        assert_eq!(asked.sets[0].files, []);
+        assert_eq!(asked.refused.len(), bad.len() + 1);
+        assert!(
+            asked.refused[0]
+                .contains("q: a row's path \"/etc/passwd\" is refused: the path is absolute")
+        );
+        assert!(asked.refused[6].contains("a\\0b"), "{}", asked.refused[6]);
+        assert!(asked.refused[7].len() < 400);
+        assert_eq!(asked.refused[8], "reference q: the path of 3 rows is no text");
+    }
+
+    #[test]
+    fn the_rest_of_many_refusals_is_counted() {
+        let asked = ask((0..50).map(|n| named(&format!("../{n}"), None, None)).collect(), 0);
+        assert_eq!(asked.refused.len(), NAMED_VALUES + 1);
+        assert_eq!(asked.refused[NAMED_VALUES], "reference q: 30 more values are refused");
+    }
+
+    #[test]
+    fn a_hash_is_64_digits_or_said() {
+        let good = "00ff".repeat(16);
+        let mut bytes = [0; 32];
+        bytes.iter_mut().skip(1).step_by(2).for_each(|byte| *byte = 255);
+        let asked = ask(
+            vec![
+                named("a", None, Some(&good)),
+                named("b", None, Some("d41d8cd98f00b204e9800998ecf8427e")),
+                named("c", None, Some(&"+1".repeat(32))),
+                named("d", None, Some("")),
+            ],
+            0,
+        );
+        let hashes: Vec<_> = asked.sets[0].files.iter().map(|it| it.hash.as_deref()).collect();
+        assert_eq!(hashes, [Some(&bytes), None, None, None]);
+        assert_eq!(asked.refused.len(), 2);
+    }
+
+    #[test]
+    fn what_fails_is_said_and_what_does_not_apply_is_not() {
+        let general = query("g", BaseDir::BelowRoot(Vec::new()));
+        let meant = ReferenceQuery { database: Some(b"a.db".to_vec()), ..general.clone() };
+        let meant = ReferenceQuery { name: "m".into(), ..meant };
+        let both = [general, meant];
+        let does_not = vec![Answer::DoesNotApply, Answer::DoesNotApply];
+        let asked = resolve(&key("a.db"), &both, does_not);
+        assert_eq!(asked.sets.len(), 1);
+        assert!(asked.sets[0].failure.is_some() && asked.questions.is_some());
+        let asked = resolve(&key("a.db"), &both, Vec::new());
+        assert_eq!((asked.sets.len(), asked.questions), (1, None));
+        assert_eq!(asked.refused, ["reference m: the database could not be asked"]);
+        let outside = query("o", BaseDir::BelowRoot(b"../x".to_vec()));
+        let answer = Answer::Named { files: vec![named("a", None, None)], without_text: 0 };
+        let asked = resolve(&key("a.db"), &[outside], vec![answer]);
+        assert!(asked.sets[0].files.is_empty() && asked.refused[0].contains("no path below"));
+    }
+
+    #[test]
+    fn questions_are_for_one_database_or_all() {
+        let all = query("all", BaseDir::BelowRoot(Vec::new()));
+        let one = ReferenceQuery { database: Some(b"x/a.db".to_vec()), ..all.clone() };
+        let both = [all, one];
+        assert_eq!(questions_for(&both, &key("x/a.db")).len(), 2);
+        assert_eq!(questions_for(&both, &key("a.db")).len(), 1);
+        assert_ne!(digest_of(&both), digest_of(&both[..1]));
+    }
+}
