@@ -6,8 +6,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::commands::{
-    accept, backup, cat, check, config, demo, diff, init, ls, restore, sample_writer, snapshots,
-    tag,
+    accept, backup, cat, check, config, demo, diff, doctor, init, ls, restore, sample_writer,
+    snapshots, tag,
 };
 use crate::cli::overview;
 
@@ -100,6 +100,7 @@ pub(crate) enum Command {
     Accept(accept::AcceptArgs),
     #[command(override_usage = "larder tag [OPTIONS] <SNAP> <+TAG|-TAG>...")]
     Tag(tag::TagArgs),
+    Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
     Demo(demo::DemoArgs),
     /// Capture one database, for a larder that asks over standard input

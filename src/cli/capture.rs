@@ -13,6 +13,19 @@ use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::options::{CaptureOptions, DEFAULT_SILENCE, HelperCommand};
 use larder::sqlite::questions::ReferenceQuery;
 
+use crate::cli::failure::{Failure, Result as CliResult};
+
+/// How this program is started as a helper. The link leads to this program also when its file was replaced meanwhile; without /proc its path must do.
+pub(crate) fn helper() -> CliResult<HelperCommand> {
+    let link = Path::new("/proc/self/exe");
+    if link.exists() {
+        return Ok(HelperCommand::of(link));
+    }
+    let program =
+        std::env::current_exe().map_err(|error| Failure::io("finding this program", &error))?;
+    Ok(HelperCommand::of(program))
+}
+
 /// Captures through the helper process.
 pub(crate) struct HelperCapture<'a> {
     /// The helper.

@@ -33,6 +33,7 @@ mod settings;
 mod shell;
 mod signals;
 mod snapshot;
+mod spool;
 mod zone;
 
 /// Runs what the command line asks for.
@@ -80,6 +81,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Check(args) => commands::check::run(args, context),
         Command::Accept(args) => commands::accept::run(args, context),
         Command::Tag(args) => commands::tag::run(args, context),
+        Command::Doctor(args) => commands::doctor::run(args, context),
         Command::Demo(args) => commands::demo::run(args, context),
         Command::Config(_) | Command::CaptureHelper | Command::SampleWriter(_) => {
             unreachable!("handled before there is a context")

@@ -8,7 +8,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["snapshots", "ls", "diff"]),
     ("Get", &["restore", "cat"]),
     ("Keep", &["check", "accept", "tag"]),
-    ("More", &["config", "demo"]),
+    ("More", &["doctor", "config", "demo"]),
 ];
 
 /// What each verb does, in a few words; its own help says more.
@@ -23,6 +23,7 @@ const SUMMARIES: &[(&str, &str)] = &[
     ("check", "look for damage, offline"),
     ("accept", "say that the findings of a snapshot are known, so that they no longer count"),
     ("tag", "give tags to a snapshot, or take them away"),
+    ("doctor", "look at a directory: its databases, the files that they name, what to mend"),
     ("config", "show, check or begin a configuration"),
     ("demo", "show larder at work on a made-up application"),
 ];

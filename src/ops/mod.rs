@@ -14,6 +14,7 @@ pub mod accept;
 pub mod cat;
 pub mod check;
 pub mod diff;
+pub mod doctor;
 pub mod ls;
 pub mod restore;
 pub mod tag;

@@ -14,6 +14,7 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod ls;
 pub(crate) mod restore;

@@ -28,14 +28,19 @@ pub(crate) fn label(label: DatabaseLabel) -> &'static str {
 
 /// What kind of state a database is in, in words, and what the check of it said.
 pub(crate) fn state(record: &DatabaseRecord) -> String {
-    let state = match record.label {
+    state_of(record.label, &record.check)
+}
+
+/// The same of a label and a check.
+pub(crate) fn state_of(label: DatabaseLabel, check: &CheckResult) -> String {
+    let state = match label {
         DatabaseLabel::Committed => "one committed state",
         DatabaseLabel::Recovered => "recovered from its journal",
         DatabaseLabel::CrashImage => "as a crash would leave it",
         DatabaseLabel::SourceCorrupt => "corrupt at the source",
         DatabaseLabel::Opaque => "not readable as SQLite",
     };
-    match &record.check {
+    match check {
         CheckResult::QuickOk => format!("{state}, quick_check ok"),
         CheckResult::Failed(_) => format!("{state}, quick_check failed"),
         CheckResult::NotRun(_) => format!("{state}, not checked"),

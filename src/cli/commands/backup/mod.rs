@@ -14,24 +14,22 @@ use larder::ops::open::open_local;
 use larder::repo::backend::memory::MemoryBackend;
 use larder::repo::repository::{InitOptions, Repository};
 use larder::repo::space::MinFree;
-use larder::sqlite::options::HelperCommand;
 
-use crate::cli::capture::HelperCapture;
+use crate::cli::capture::{HelperCapture, helper};
 use crate::cli::commands::init;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::{Failure, Result};
+use crate::cli::failure::Result;
 use crate::cli::output::progress::Progress;
 use crate::cli::output::units::{parse_bytes, parse_duration};
+use crate::cli::spool::Spool;
 
 mod json;
 mod plan;
 mod report;
-mod spool;
 mod stored;
 
 use plan::Job;
-use spool::Spool;
 
 /// Take a snapshot of one or more directories as one source; without PATH, of every source of the
 /// configuration. Databases are captured through SQLite while their application works on.
@@ -188,15 +186,4 @@ impl Runner<'_> {
             built_in_references: self.context.settings.built_in_references(),
         }
     }
-}
-
-/// The link leads to this program also when its file was replaced meanwhile; without /proc its path must do.
-fn helper() -> Result<HelperCommand> {
-    let link = std::path::Path::new("/proc/self/exe");
-    if link.exists() {
-        return Ok(HelperCommand::of(link));
-    }
-    let program =
-        std::env::current_exe().map_err(|error| Failure::io("finding this program", &error))?;
-    Ok(HelperCommand::of(program))
 }

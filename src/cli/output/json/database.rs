@@ -33,7 +33,7 @@ pub(crate) struct DatabaseBody {
 
 /// What is inside of it.
 #[derive(Debug, Serialize)]
-struct KnowledgeBody {
+pub(crate) struct KnowledgeBody {
     application_id: i32,
     user_version: i32,
     schema_hash: Option<String>,
@@ -65,21 +65,12 @@ struct ReferencesBody {
 impl DatabaseBody {
     /// All that the snapshot knows of it.
     pub(crate) fn of(record: &DatabaseRecord, zone: &TimeZone) -> Self {
-        let (check, check_detail) = match &record.check {
-            CheckResult::QuickOk => ("quick_check_ok", None),
-            CheckResult::Failed(detail) => ("failed", Some(detail.clone())),
-            CheckResult::NotRun(detail) => ("not_run", Some(detail.clone())),
-        };
+        let (check, check_detail) = check(&record.check);
         Self {
             root: record.root,
             path: Path::of(&record.path),
             label: label(record.label),
-            method: match record.method {
-                CaptureMethod::OnlineBackup => "online_backup",
-                CaptureMethod::Immutable => "immutable",
-                CaptureMethod::PrivateRecovery => "private_recovery",
-                CaptureMethod::RawCopy => "raw_copy",
-            },
+            method: method(record.method),
             journal_mode: journal_mode(record.journal_mode),
             page_size_bytes: record.page_size,
             page_count: record.page_count,
@@ -94,6 +85,25 @@ impl DatabaseBody {
     }
 }
 
+/// What a check said, and the detail of it.
+pub(crate) fn check(result: &CheckResult) -> (&'static str, Option<String>) {
+    match result {
+        CheckResult::QuickOk => ("quick_check_ok", None),
+        CheckResult::Failed(detail) => ("failed", Some(detail.clone())),
+        CheckResult::NotRun(detail) => ("not_run", Some(detail.clone())),
+    }
+}
+
+/// How a database was captured, in JSON.
+pub(crate) fn method(method: CaptureMethod) -> &'static str {
+    match method {
+        CaptureMethod::OnlineBackup => "online_backup",
+        CaptureMethod::Immutable => "immutable",
+        CaptureMethod::PrivateRecovery => "private_recovery",
+        CaptureMethod::RawCopy => "raw_copy",
+    }
+}
+
 /// How its writers work, in JSON.
 pub(crate) fn journal_mode(mode: JournalMode) -> &'static str {
     match mode {
@@ -104,7 +114,8 @@ pub(crate) fn journal_mode(mode: JournalMode) -> &'static str {
 }
 
 impl KnowledgeBody {
-    fn of(knowledge: &Knowledge) -> Self {
+    /// What is known.
+    pub(crate) fn of(knowledge: &Knowledge) -> Self {
         let tables = knowledge.tables.iter();
         Self {
             application_id: knowledge.application_id,

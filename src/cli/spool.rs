@@ -1,4 +1,4 @@
-//! Where captured databases are kept until they are stored.
+//! Where captured databases are kept until they are stored, or looked at.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use crate::cli::failure::{Failure, Result};
 /// Where it lies inside of what is saved, it is a directory of its own, which the walk can stay out of without leaving out
 /// anything of the user's.
 #[derive(Debug)]
-pub(super) struct Spool {
+pub(crate) struct Spool {
     dir: PathBuf,
     own: Option<PrivateDir>,
 }
 
 impl Spool {
     /// The directory that was asked for, else the system's for temporary files.
-    pub(super) fn find(asked: Option<&Path>, repository: &Path, roots: &[PathBuf]) -> Result<Self> {
+    pub(crate) fn find(asked: Option<&Path>, repository: &Path, roots: &[PathBuf]) -> Result<Self> {
         let named = asked
             .map(Path::to_owned)
             .or_else(|| env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
@@ -42,12 +42,12 @@ impl Spool {
     }
 
     /// The directory.
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// What the walk must stay out of.
-    pub(super) fn never_enter(&self) -> Option<(u64, u64)> {
+    pub(crate) fn never_enter(&self) -> Option<(u64, u64)> {
         self.own.as_ref().and_then(|own| directory_identity(own.path()))
     }
 }
