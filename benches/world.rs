@@ -12,6 +12,7 @@ use larder::repo::repository::InitOptions;
 use larder::repo::space::MinFree;
 use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::captured::{CaptureError, Captured};
+use larder::sqlite::questions::ReferenceQuery;
 
 /// Files in the generated source, unless `LARDER_BENCH_SOURCE` names a directory of one's own.
 const FILES: usize = 400;
@@ -100,7 +101,7 @@ fn fill(source: &Path) {
 struct NoDatabases;
 
 impl Capture for NoDatabases {
-    fn capture(&self, path: &Path) -> Result<Captured, CaptureError> {
+    fn capture(&self, path: &Path, _: &[ReferenceQuery]) -> Result<Captured, CaptureError> {
         let source = std::io::ErrorKind::Unsupported.into();
         Err(CaptureError::Source { path: path.to_path_buf(), source })
     }

@@ -24,3 +24,4 @@ mod sqlite_fallback;
 mod sqlite_helper;
 mod sqlite_rig;
 mod stage_faults;
+mod versions;

@@ -260,7 +260,7 @@ impl BlobWrite for Session<'_> {
         Ok(self.known.has(blob_type, id) || self.growth().holds(blob_type, id))
     }
 
-    fn stored(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>> {
+    fn read_back(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>> {
         let lost = |reason: &str| {
             let object = format!("{blob_type:?} blob {id}");
             RepoError::from(Damage::Object { object, reason: reason.to_owned() })

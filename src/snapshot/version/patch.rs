@@ -120,7 +120,7 @@ fn prove(
 ) -> Result<(), NoPatch> {
     let mut seen = HashSet::new();
     for said in segments {
-        let stored = match write.stored(BlobType::PagePatch, &said.id) {
+        let stored = match write.read_back(BlobType::PagePatch, &said.id) {
             Err(RepoError::Damaged(damage)) => return Err(NoPatch::Unproved(damage.to_string())),
             stored => stored?,
         };

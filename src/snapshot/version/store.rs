@@ -308,7 +308,7 @@ impl Work<'_> {
     /// Stores the record, which must be readable too.
     fn finish(&self, record: &VersionRecord) -> Result<BlobId, StoreError> {
         let id = store(self.store.write, BlobType::VersionRecord, record)?;
-        self.store.write.stored(BlobType::VersionRecord, &id)?;
+        self.store.write.read_back(BlobType::VersionRecord, &id)?;
         Ok(id)
     }
 }
