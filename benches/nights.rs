@@ -284,8 +284,9 @@ fn single_pages(
 ) -> Outcome<()> {
     let bytes = fs::read(whole)?;
     let page_bytes = record.page_size as usize;
-    let numbers: Vec<u32> =
-        (0..1000_u64).map(|n| u32::try_from(n * 7919 % u64::from(record.page_count())).unwrap_or(0) + 1).collect();
+    let numbers: Vec<u32> = (0..1000_u64)
+        .map(|n| u32::try_from(n * 7919 % u64::from(record.page_count())).unwrap_or(0) + 1)
+        .collect();
     let began = Instant::now();
     let mut pages = PageReader::open(reader, version)?;
     pages.page(numbers[0])?;

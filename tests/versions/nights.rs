@@ -18,7 +18,7 @@ enum Night {
     Grow(u32),
     Shrink(u32),
     /// Pages change places, as in VACUUM.
-    Shuffle(u64),
+    Shuffle(u32),
     /// Everything is written anew with pages of another size.
     Resize,
     /// The state of two nights before comes back.
@@ -32,7 +32,7 @@ fn night() -> impl Strategy<Value = Night> {
         10 => edit.prop_map(Night::Edit),
         3 => (1..20_u32).prop_map(Night::Grow),
         2 => (1..20_u32).prop_map(Night::Shrink),
-        1 => any::<u64>().prop_map(Night::Shuffle),
+        1 => any::<u32>().prop_map(Night::Shuffle),
         1 => Just(Night::Resize),
         1 => Just(Night::Back),
     ]
@@ -56,7 +56,7 @@ impl Night {
                 now.bytes.truncate(left * size);
             }
             Self::Shuffle(by) => {
-                let turn = (*by % u64::from(now.count())) as usize;
+                let turn = (by % now.count()) as usize;
                 now.bytes.rotate_left(turn * size);
             }
             Self::Resize => {

@@ -70,7 +70,8 @@ impl CapturedStore<'_> {
         };
         if captured.len > LARGE_SPOOL_BYTES {
             let dir = self.request.spool_dir.display();
-            let twice = if stored.version.is_some() { ", and the version before beside it" } else { "" };
+            let twice =
+                if stored.version.is_some() { ", and the version before beside it" } else { "" };
             let what = format!("{} bytes were captured to {dir}{twice}", captured.len);
             stored.notices.push(what);
         }

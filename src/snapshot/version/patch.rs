@@ -155,9 +155,9 @@ fn prove_segment(
     let numbers: Vec<u32> = segment.numbers().collect();
     (0..numbers.len()).into_par_iter().try_for_each(|place| {
         let (image, number) = (segment.page(place, old)?, numbers[place]);
-        match change.now.page(number) == Some(&image) {
-            true => Ok(()),
-            false => Err(NoPatch::Unproved(format!("page {number} comes out differently"))),
+        if change.now.page(number) == Some(&image) {
+            return Ok(());
         }
+        Err(NoPatch::Unproved(format!("page {number} comes out differently")))
     })
 }

@@ -16,9 +16,7 @@ use crate::snapshot::structure::store;
 use crate::snapshot::version::base::{store_base, stored_bytes};
 use crate::snapshot::version::compare::{Comparison, changed, compare, root_of};
 use crate::snapshot::version::decode::{Decoder, Failed, MakeError, Watch};
-use crate::snapshot::version::load::{
-    highest_page_count, load_version, page_count_with, refused,
-};
+use crate::snapshot::version::load::{highest_page_count, load_version, page_count_with, refused};
 use crate::snapshot::version::pages::MappedPages;
 use crate::snapshot::version::patch::{Change, NoPatch, store_patch};
 use crate::snapshot::version::relied::Relied;
@@ -191,8 +189,7 @@ impl Work<'_> {
         let before = self.decode(id, record)?;
         let page_count = before.record.page_count();
         let compared = {
-            let was =
-                MappedPages::of_spool(&before.spool, before.record.page_size, page_count)?;
+            let was = MappedPages::of_spool(&before.spool, before.record.page_size, page_count)?;
             compare(&was, self.now)
         };
         if compared.root_before != before.record.root {
@@ -218,7 +215,7 @@ impl Work<'_> {
         let spool = Spool::create_in(room.dir, need, room.min_free_bytes)?.into_file()?;
         let layers = self.lay(id, &record, &spool, record.layers.len()).map_err(|failed| {
             self.bad.insert(failed.part);
-            failed.error
+            *failed.error
         })?;
         Ok(Before { record, spool, layers })
     }
@@ -246,7 +243,7 @@ impl Work<'_> {
         let Before { mut record, spool, .. } = before;
         let whole = kept == record.layers.len();
         if !whole {
-            self.lay(id, &record, &spool, kept).map_err(|failed| failed.error)?;
+            self.lay(id, &record, &spool, kept).map_err(|failed| *failed.error)?;
         }
         let below_count = page_count_with(&record, kept);
         let below = MappedPages::of_spool(&spool, record.page_size, below_count)?;
