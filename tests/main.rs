@@ -25,3 +25,4 @@ mod sqlite_fallback;
 mod sqlite_helper;
 mod sqlite_rig;
 mod stage_faults;
+mod versions;

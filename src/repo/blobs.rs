@@ -51,7 +51,7 @@ pub trait BlobWrite: Sync {
 
     /// The plaintext of a blob that the repository has, made from its stored bytes as they can be read now; an error when they do
     /// not give it. `None` from one who stores nothing: there is nothing to prove.
-    fn stored(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>>;
+    fn read_back(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>>;
 }
 
 /// Gives blobs back, from any thread.

@@ -90,7 +90,7 @@ impl BlobWrite for Sink {
         Ok(self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id))
     }
 
-    fn stored(&self, _: BlobType, _: &BlobId) -> RepoResult<Option<Vec<u8>>> {
+    fn read_back(&self, _: BlobType, _: &BlobId) -> RepoResult<Option<Vec<u8>>> {
         Ok(None)
     }
 }

@@ -108,7 +108,7 @@ impl Sample {
             let mut bytes = Vec::new();
             let (path, spool) = (path_on_source(snapshot, path), std::env::temp_dir());
             match cat(&reader, snapshot, &path, &spool, &mut bytes) {
-                Ok(_) => assert!(bytes == **right, "{what}: wrong bytes of {path:?}"),
+                Ok(_) => assert!(bytes == **right, "{what}: wrong bytes of {}", path.display()),
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Damage, "{what}: {error}"),
             }
             bytes != **right

@@ -72,7 +72,7 @@ impl BlobWrite for MemoryBlobs {
         Ok(self.blobs().contains_key(&(blob_type, *id)))
     }
 
-    fn stored(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>> {
+    fn read_back(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>> {
         let found = self.blobs().get(&(blob_type, *id)).cloned();
         found.map(Some).ok_or(RepoError::Damaged(Damage::Unlisted { blob_type, id: *id }))
     }

@@ -59,7 +59,7 @@ impl BlobWrite for DryRun<'_> {
             || self.reader.place(blob_type, id)?.is_some())
     }
 
-    fn stored(&self, _: BlobType, _: &BlobId) -> Result<Option<Vec<u8>>> {
+    fn read_back(&self, _: BlobType, _: &BlobId) -> Result<Option<Vec<u8>>> {
         Ok(None)
     }
 }

@@ -260,20 +260,19 @@ impl BlobWrite for Session<'_> {
         Ok(self.known.has(blob_type, id) || self.growth().holds(blob_type, id))
     }
 
-    fn stored(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>> {
+    fn read_back(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>> {
         let lost = |reason: &str| {
             let object = format!("{blob_type:?} blob {id}");
             RepoError::from(Damage::Object { object, reason: reason.to_owned() })
         };
         let fresh = self.growth().read_back(&*self.stage, (blob_type, id))?;
-        let stored = match fresh {
-            Some(stored) => stored,
-            None => {
-                let place = self.known.find(blob_type, id).ok_or_else(|| lost("was not stored"))?;
-                let (backend, len) = (self.repository.backend(), place.stored_len as usize);
-                let bytes = read(backend, &place.pack, place.offset, len)?;
-                Stored { bytes, encoding: place.encoding, plain_len: place.plain_len }
-            }
+        let stored = if let Some(stored) = fresh {
+            stored
+        } else {
+            let place = self.known.find(blob_type, id).ok_or_else(|| lost("was not stored"))?;
+            let (backend, len) = (self.repository.backend(), place.stored_len as usize);
+            let bytes = read(backend, &place.pack, place.offset, len)?;
+            Stored { bytes, encoding: place.encoding, plain_len: place.plain_len }
         };
         let plain = decompress(&stored.bytes, stored.encoding, stored.plain_len as usize)
             .filter(|plain| self.repository.keys().blob_id(blob_type, plain) == *id);

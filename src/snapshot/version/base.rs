@@ -41,7 +41,7 @@ pub(super) fn store_base(
     }
     let list = content.finish_as_list()?.expect("invariant: a database has a page");
     // What is read back has its id, and the id is that of what was just encoded.
-    write.stored(BlobType::ContentList, &list.id)?;
+    write.read_back(BlobType::ContentList, &list.id)?;
     Ok(Base { list: list.id, page_count: pages.count() })
 }
 
@@ -61,7 +61,7 @@ fn store_group(plain: &[u8], write: &dyn BlobWrite) -> Result<ChunkRef, RepoErro
     let put = write.put(blob)?;
     // What was there before is read when it is needed; what is new must be good.
     if put.stored_len.is_some()
-        && let Some(stored) = write.stored(BlobType::Data, &put.id)?
+        && let Some(stored) = write.read_back(BlobType::Data, &put.id)?
         && stored != plain
     {
         let (object, reason) = (format!("chunk {}", put.id), "is stored as other bytes".to_owned());

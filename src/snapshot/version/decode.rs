@@ -56,7 +56,13 @@ impl Watch<'_> {
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) part: BlobId,
-    pub(super) error: MakeError,
+    pub(super) error: Box<MakeError>,
+}
+
+impl Failed {
+    fn at(part: &BlobId, error: impl Into<MakeError>) -> Self {
+        Self { part: *part, error: Box::new(error.into()) }
+    }
 }
 
 /// A version that is being made.
@@ -73,7 +79,7 @@ pub(super) struct Decoder<'a> {
 impl Decoder<'_> {
     /// Makes the state with so many layers; pages beyond its count are left in the file. Returns the pages of each layer.
     pub(super) fn decode(self, layers: usize) -> Result<Vec<Vec<u32>>, Failed> {
-        self.base().map_err(|error| Failed { part: self.record.base.list, error })?;
+        self.base().map_err(|error| Failed::at(&self.record.base.list, error))?;
         let layers = self.record.layers.iter().take(layers).enumerate();
         layers.map(|(below, layer)| self.layer(below, layer)).collect()
     }
@@ -101,14 +107,14 @@ impl Decoder<'_> {
         let below = page_count_with(self.record, below);
         let mut seen = HashSet::new();
         for segment in &layer.segments {
-            let failed = |error| Failed { part: segment.id, error };
-            self.watch.check().map_err(|error| failed(error.into()))?;
-            self.segment(segment, (below, layer.page_count), &mut seen).map_err(failed)?;
+            self.watch.check().map_err(|error| Failed::at(&segment.id, error))?;
+            self.segment(segment, (below, layer.page_count), &mut seen)
+                .map_err(|error| Failed::at(&segment.id, error))?;
         }
         let new = seen.iter().filter(|number| **number > below).count() as u64;
         if new < u64::from(layer.page_count.saturating_sub(below)) {
             let error = refused(self.id, "a layer lacks pages that are beyond what is below it");
-            return Err(Failed { part: *self.id, error: error.into() });
+            return Err(Failed::at(self.id, error));
         }
         Ok(seen.into_iter().collect())
     }

@@ -120,7 +120,7 @@ fn prove(
 ) -> Result<(), NoPatch> {
     let mut seen = HashSet::new();
     for said in segments {
-        let stored = match write.stored(BlobType::PagePatch, &said.id) {
+        let stored = match write.read_back(BlobType::PagePatch, &said.id) {
             Err(RepoError::Damaged(damage)) => return Err(NoPatch::Unproved(damage.to_string())),
             stored => stored?,
         };
@@ -155,9 +155,9 @@ fn prove_segment(
     let numbers: Vec<u32> = segment.numbers().collect();
     (0..numbers.len()).into_par_iter().try_for_each(|place| {
         let (image, number) = (segment.page(place, old)?, numbers[place]);
-        match change.now.page(number) == Some(&image) {
-            true => Ok(()),
-            false => Err(NoPatch::Unproved(format!("page {number} comes out differently"))),
+        if change.now.page(number) == Some(&image) {
+            return Ok(());
         }
+        Err(NoPatch::Unproved(format!("page {number} comes out differently")))
     })
 }

@@ -31,7 +31,7 @@ pub fn make_database(
     };
     let watch_base = Watch { advance: &take, ..watch };
     let decoder = Decoder { blobs, id, record: &record, file, watch: watch_base };
-    decoder.decode(record.layers.len()).map_err(|failed| failed.error)?;
+    decoder.decode(record.layers.len()).map_err(|failed| *failed.error)?;
     take(u64::MAX);
     file.set_len(len_bytes)?;
     if root_of(file, len_bytes)? == record.root {

@@ -215,7 +215,7 @@ impl Work<'_> {
         let spool = Spool::create_in(room.dir, need, room.min_free_bytes)?.into_file()?;
         let layers = self.lay(id, &record, &spool, record.layers.len()).map_err(|failed| {
             self.bad.insert(failed.part);
-            failed.error
+            *failed.error
         })?;
         Ok(Before { record, spool, layers })
     }
@@ -243,7 +243,7 @@ impl Work<'_> {
         let Before { mut record, spool, .. } = before;
         let whole = kept == record.layers.len();
         if !whole {
-            self.lay(id, &record, &spool, kept).map_err(|failed| failed.error)?;
+            self.lay(id, &record, &spool, kept).map_err(|failed| *failed.error)?;
         }
         let below_count = page_count_with(&record, kept);
         let below = MappedPages::of_spool(&spool, record.page_size, below_count)?;
@@ -305,7 +305,7 @@ impl Work<'_> {
     /// Stores the record, which must be readable too.
     fn finish(&self, record: &VersionRecord) -> Result<BlobId, StoreError> {
         let id = store(self.store.write, BlobType::VersionRecord, record)?;
-        self.store.write.stored(BlobType::VersionRecord, &id)?;
+        self.store.write.read_back(BlobType::VersionRecord, &id)?;
         Ok(id)
     }
 }
