@@ -3,13 +3,13 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use larder::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel};
+use larder::codec::snapshot::{CheckResult, DatabaseLabel};
 use larder::observe::{Observer, Phase, Total, Warning};
 use larder::sqlite::captured::Captured;
 use larder::sqlite::options::HelperCommand;
 use rusqlite::Connection;
 
-use crate::sqlite_rig::{Application, Rig, bytes, make_ledger, prove, restored};
+use crate::sqlite_rig::{Application, Rig, make_ledger, prove, restored};
 
 fn assert_committed(captured: &Captured) {
     let got = (captured.label, &captured.check);
@@ -113,25 +113,6 @@ fn what_is_only_in_the_log_is_captured() {
     application.stop();
 }
 
-/// M13: reading a database takes nobody's locks away. The application holds them before and after.
-#[test]
-fn the_locks_of_an_application_stay() {
-    let rig = Rig { wait: std::time::Duration::from_millis(100), ..Rig::new() };
-    let path = rig.path("a.db");
-    make_ledger(&path, "WAL", 4096);
-    let application = Application::start("lock-exclusively", &path);
-    for _ in 0..3 {
-        assert_eq!(rig.capture(&path).label, DatabaseLabel::CrashImage);
-        let second = Connection::open(&path).unwrap();
-        let refused = second.execute_batch("UPDATE counter SET n = 77").unwrap_err();
-        assert!(refused.to_string().contains("locked"), "{refused}");
-    }
-    application.stop();
-    let captured = rig.capture(&path);
-    assert_committed(&captured);
-    assert_eq!(prove(&captured), 20);
-}
-
 struct Heard(Arc<Mutex<Vec<String>>>);
 
 impl Observer for Heard {
@@ -162,16 +143,4 @@ fn a_log_that_grows_much_under_a_capture_is_said() {
         assert_eq!(heard.len(), said, "{heard:?}");
         assert!(heard.iter().all(|it| it.contains("write-ahead log grew by")), "{heard:?}");
     }
-}
-
-#[test]
-fn a_log_that_grows_is_measured() {
-    let rig = Rig::new();
-    let path = rig.path("a.db");
-    make_ledger(&path, "WAL", 4096);
-    let application = Application::start("commit-into-the-log", &path);
-    let captured = rig.capture(&path);
-    assert_eq!(captured.method, CaptureMethod::OnlineBackup);
-    assert!(bytes(&captured).starts_with(b"SQLite format 3\0"));
-    application.stop();
 }

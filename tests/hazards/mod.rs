@@ -4,6 +4,7 @@ mod asking;
 mod inside;
 mod journals;
 mod large;
+mod locks;
 mod outcomes;
 mod places;
 mod queries;
