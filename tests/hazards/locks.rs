@@ -23,6 +23,7 @@ fn the_locks_of_an_application_stay() {
     for _ in 0..3 {
         assert_eq!(rig.capture(&path).label, DatabaseLabel::CrashImage);
         let second = Connection::open(&path).unwrap();
+        second.busy_timeout(Duration::ZERO).unwrap();
         let refused = second.execute_batch("UPDATE counter SET n = 77").unwrap_err();
         assert!(refused.to_string().contains("locked"), "{refused}");
     }
