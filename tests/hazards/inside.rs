@@ -9,7 +9,8 @@ use larder::sqlite::questions::{Answer, Content, built_in};
 use rusqlite::Connection;
 
 use super::asking::{assert_good, known, made, named, query, rows, why};
-use crate::sqlite_rig::{Rig, now_ns};
+use super::torture_writer::Dice;
+use crate::sqlite_rig::{Rig, make_ledger, now_ns};
 
 const APPLICATION: &str = "
     PRAGMA application_id = -7; PRAGMA user_version = 12;
@@ -123,6 +124,36 @@ fn columns_are_sampled_for_who_looks_for_references() {
     ];
     assert_eq!(found, expected);
     assert_eq!(fs::read_dir(rig.spool.path()).unwrap().count(), 0);
+}
+
+/// Whatever is wrong with the bytes, the helper looks inside as far as it goes, and ends in good order.
+#[test]
+fn mutated_databases_are_looked_into_as_far_as_that_goes() {
+    let rig = Rig { questions: vec![query("SELECT note FROM account")], ..Rig::new() };
+    let path = rig.path("mutated.db");
+    make_ledger(&path, "DELETE", 1024);
+    let sound = fs::read(&path).unwrap();
+    let (mut answered, mut failed) = (0, 0);
+    for seed in 0..60 {
+        let mut dice = Dice(seed);
+        let mut content = sound.clone();
+        let within = if seed % 3 == 0 { 3000 } else { content.len() as u64 };
+        for _ in 0..8 {
+            let at = usize::try_from(100 + dice.roll(within - 100)).unwrap();
+            content[at] = u8::try_from(dice.roll(256)).unwrap();
+        }
+        fs::write(&path, content).unwrap();
+        let inspected = inspect(&rig.options(&now_ns), &path).unwrap();
+        match &inspected.captured.answers[..] {
+            [Answer::Failed(why)] => {
+                assert!(!why.contains("helper failed"), "seed {seed}: {why}");
+                failed += 1;
+            }
+            [Answer::Named { .. }] => answered += 1,
+            other => assert!(other.is_empty(), "{other:?}"),
+        }
+    }
+    assert!(answered > 5 && failed > 5, "too mild or too harsh: {answered} {failed}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Whose locks a capture touches, and whom it keeps waiting.
 
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use larder::codec::snapshot::DatabaseLabel;
 use larder::sqlite::capture::capture;
 use larder::sqlite::captured::Captured;
 use larder::sqlite::in_use::holders;
+use larder::sqlite::options::HelperCommand;
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -64,14 +66,23 @@ fn frozen(rig: &Rig, path: &Path, work: impl Fn() + Sync) -> Option<Captured> {
     (caught.into_inner() > 0).then_some(captured)
 }
 
+/// The real helper; what it says of its capture is written to this file too.
+fn overheard(to: &Path) -> HelperCommand {
+    let program = env!("CARGO_BIN_EXE_larder");
+    let script = format!("'{program}' capture-helper | tee /dev/fd/3 3> '{}'", to.display());
+    HelperCommand { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] }
+}
+
 /// However long a capture takes, a WAL writer that waits for nothing gets every lock; and nothing of what it writes is captured.
 #[test]
 fn a_writer_never_waits_for_a_capture_in_wal_mode() {
-    let rig = Rig::new();
+    let said = tempfile::NamedTempFile::new().unwrap();
+    let rig = Rig { helper: overheard(said.path()), ..Rig::new() };
     let path = rig.path("a.db");
     make_ledger(&path, "WAL", 512);
     let application = Application::start("look", &path);
-    let grow = "CREATE TABLE filler (b); INSERT INTO filler VALUES (zeroblob(30000000))";
+    let grow = "CREATE TABLE filler (b); INSERT INTO filler VALUES (zeroblob(30000000));
+         PRAGMA wal_checkpoint(TRUNCATE); UPDATE counter SET n = 0";
     Connection::open(&path).unwrap().execute_batch(grow).unwrap();
     let write = || {
         let writer = Connection::open(&path).unwrap();
@@ -86,6 +97,11 @@ fn a_writer_never_waits_for_a_capture_in_wal_mode() {
     let mut attempts = (0..20).filter_map(|_| frozen(&rig, &path, write));
     let captured = attempts.next().expect("the helper was never met in its transaction");
     assert_eq!(transactions(&captured), before, "what was committed later was captured");
+    let done = fs::read_to_string(said.path()).unwrap();
+    assert!(
+        !done.contains("\"log_grew_bytes\":0"),
+        "50 commits did not make the log longer: {done}"
+    );
     assert_eq!(transactions(&rig.capture(&path)), before + 50);
     application.stop();
 }
