@@ -14,6 +14,7 @@ mod hazards;
 mod live;
 mod manifests;
 mod nobody;
+mod private_mounts;
 mod product;
 mod real_disk;
 mod restore;

@@ -186,6 +186,33 @@ fn read(captured: &Captured, aside: &Path) -> (i64, i64) {
     (seq, chain)
 }
 
+/// The judge of the torture must notice what it is to notice.
+#[test]
+fn torture_judges_see_what_is_no_commit() {
+    let mut dice = Dice(7);
+    let round = Round::new(0, &mut dice);
+    let chain = chained(0, 1, 5);
+    let change = |sql: &str| Connection::open(&round.path).unwrap().execute_batch(sql).unwrap();
+    let judged = || {
+        let captured = round.rig.capture(&round.path);
+        std::panic::catch_unwind(|| read(&captured, &round.aside.path().join("judged.db")))
+    };
+    assert_eq!(judged().unwrap(), (0, 0));
+    change(&format!("INSERT INTO entry VALUES (1, 5, {chain})"));
+    assert!(judged().is_err(), "an entry without its head");
+    change(&format!("UPDATE head SET seq = 1, chain = {chain}"));
+    assert_eq!(judged().unwrap(), (1, chain));
+    change("UPDATE account SET balance = 3 WHERE id = 1");
+    assert!(judged().is_err(), "half a transfer");
+    change("UPDATE account SET balance = 0; UPDATE entry SET nonce = 6");
+    assert!(judged().is_err(), "another transaction than the one in the chain");
+    change("UPDATE entry SET nonce = 5; INSERT INTO filler VALUES (1, 'x')");
+    assert!(judged().is_err(), "rows that the head does not count");
+    fs::write(round.logs.path().join("1"), format!("will 1 {chain}\ndid 1\nwill 2 7")).unwrap();
+    let logs = Logs::read(round.logs.path());
+    assert_eq!((logs.made, logs.intended), (1, HashSet::from([(1, chain)])));
+}
+
 /// What a round came to.
 #[derive(Default)]
 struct Figures {

@@ -28,7 +28,7 @@ struct Campaign {
     what: &'static str,
 }
 
-const CAMPAIGNS: [Campaign; 8] = [
+const CAMPAIGNS: [Campaign; 9] = [
     Campaign {
         name: "crash",
         filter: "crash",
@@ -70,6 +70,13 @@ const CAMPAIGNS: [Campaign; 8] = [
         count: 10_000,
         batch: 500,
         what: "captured databases beside writers in every journal mode that checkpoint, VACUUM and are killed",
+    },
+    Campaign {
+        name: "large",
+        filter: "large_databases",
+        count: 3,
+        batch: 1,
+        what: "captures of a database beyond 1 GiB, sparse in its source, 1.2 GB in the spool",
     },
     Campaign {
         name: "mutations",
