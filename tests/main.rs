@@ -15,6 +15,7 @@ mod manifests;
 mod nobody;
 mod product;
 mod real_disk;
+mod references;
 mod restore;
 mod round_trip;
 mod sim_disk;
