@@ -28,7 +28,7 @@ struct Campaign {
     what: &'static str,
 }
 
-const CAMPAIGNS: [Campaign; 7] = [
+const CAMPAIGNS: [Campaign; 8] = [
     Campaign {
         name: "crash",
         filter: "crash",
@@ -63,6 +63,13 @@ const CAMPAIGNS: [Campaign; 7] = [
         count: 500,
         batch: 20,
         what: "snapshots of a database under a committing writer",
+    },
+    Campaign {
+        name: "references",
+        filter: "references_of_an_application_that_writes_files_first",
+        count: 2_000,
+        batch: 100,
+        what: "snapshots of an application at work, each held against what its rows name",
     },
     Campaign {
         name: "mutations",
