@@ -17,6 +17,7 @@ mod nobody;
 mod private_mounts;
 mod product;
 mod real_disk;
+mod references;
 mod restore;
 mod round_trip;
 mod sim_disk;

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use crate::chunker::params::Params;
 use crate::codec::manifest::EntryKey;
+use crate::codec::names::tag_fault;
 use crate::codec::snapshot::{
-    DatabaseRecord, Finding, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord,
+    DatabaseRecord, Finding, MAX_FINDINGS, MAX_REFERENCES, Outcome, Root, Siblings, SnapshotRecord,
 };
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -106,8 +107,10 @@ pub fn backup(
     host: &dyn Host,
     observer: &dyn Observer,
 ) -> Result<BackupReport> {
-    let run = Run { repository, options, capture, host, observer, started_ns: host.now_ns() };
     options.tags.iter().try_for_each(|tag| check_tag(tag))?;
+    let questions = &questions(options)?;
+    let started_ns = host.now_ns();
+    let run = Run { repository, options, questions, capture, host, observer, started_ns };
     let _waits = options.dry_run.then(|| share_repository(repository.backend())).transpose()?;
     let listing = Listing::read(repository)?;
     let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved)
@@ -137,6 +140,26 @@ pub fn backup(
     let record = run.record(&before, &came);
     let committed = session.commit(&record)?;
     Ok(run.report(Some(committed.id), record, &before, (&archived, damage)))
+}
+
+/// What every database is asked. A record names the sets, each once, and has room for so many.
+fn questions(options: &BackupOptions) -> Result<Vec<ReferenceQuery>> {
+    let mut questions = if options.built_in_references { built_in() } else { Vec::new() };
+    questions.extend(options.references.iter().cloned());
+    let usage = |what: String| Err(Error::Usage { what });
+    let mut names = BTreeSet::new();
+    for query in &questions {
+        if let Some(rule) = tag_fault(&query.name) {
+            return usage(format!("{:?} cannot be the name of a reference: {rule}", query.name));
+        }
+        if !names.insert(&query.name) {
+            return usage(format!("two references have the name {:?}", query.name));
+        }
+    }
+    if questions.len() > MAX_REFERENCES {
+        return usage(format!("{} references, at most {MAX_REFERENCES}", questions.len()));
+    }
+    Ok(questions)
 }
 
 /// After an interruption, and when the disk is nearly full, what is finished is made durable for the next run to reuse.
@@ -188,6 +211,7 @@ struct Came<'a> {
 struct Run<'a> {
     repository: &'a Repository,
     options: &'a BackupOptions,
+    questions: &'a [ReferenceQuery],
     capture: &'a dyn Capture,
     host: &'a dyn Host,
     observer: &'a dyn Observer,
@@ -225,7 +249,6 @@ impl Run<'_> {
         let chunker = self.repository.config().chunker;
         let cut = Params::new(chunker.average_bytes, chunker.whole_file_bytes)
             .expect("invariant: a decoded config has chunker parameters within their bounds");
-        let references = self.questions();
         let earlier: Vec<_> = before.listing.of_source(before.source).rev().collect();
         let versions = |key: &EntryKey| versions_of(&earlier, key);
         let request = Request {
@@ -238,7 +261,7 @@ impl Run<'_> {
             spool_dir: &options.spool_dir,
             parent: parent.map(|parent| parent_of(parent, reader)),
             capture: self.capture,
-            references: &references,
+            references: self.questions,
             accepted: &|finding| self.is_accepted(before, finding),
             versions: Some(Versions {
                 blobs: reader,
@@ -252,12 +275,6 @@ impl Run<'_> {
             }),
         };
         archive(&request, blobs, self.observer)
-    }
-
-    fn questions(&self) -> Vec<ReferenceQuery> {
-        let mut questions = if self.options.built_in_references { built_in() } else { Vec::new() };
-        questions.extend(self.options.references.iter().cloned());
-        questions
     }
 
     fn open_sources(&self) -> std::result::Result<Vec<Source>, ArchiveError> {

@@ -28,7 +28,7 @@ struct Campaign {
     what: &'static str,
 }
 
-const CAMPAIGNS: [Campaign; 9] = [
+const CAMPAIGNS: [Campaign; 10] = [
     Campaign {
         name: "crash",
         filter: "crash",
@@ -77,6 +77,13 @@ const CAMPAIGNS: [Campaign; 9] = [
         count: 3,
         batch: 1,
         what: "captures of a database beyond 1 GiB, sparse in its source, 1.2 GB in the spool",
+    },
+    Campaign {
+        name: "references",
+        filter: "references_of_an_application_that_writes_files_first",
+        count: 2_000,
+        batch: 100,
+        what: "snapshots of an application at work, each held against what its rows name",
     },
     Campaign {
         name: "mutations",
