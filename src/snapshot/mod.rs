@@ -23,3 +23,5 @@ pub mod source;
 pub mod archive;
 
 pub mod restore;
+
+pub mod retention;
