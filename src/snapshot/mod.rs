@@ -25,3 +25,5 @@ pub mod version;
 pub mod archive;
 
 pub mod restore;
+
+pub mod retention;
