@@ -199,20 +199,21 @@ impl BaseChunks<'_> {
     }
 
     fn chunk(&mut self, placed: PlacedChunk) -> Result<&[u8]> {
-        let at = match self.recent.iter().position(|(offset, _)| *offset == placed.offset) {
-            Some(at) => at,
-            None => {
-                self.recent.push_front((placed.offset, read_chunk(self.blobs, &placed.chunk)?));
-                let held = |recent: &VecDeque<(u64, Vec<u8>)>| -> usize {
-                    recent.iter().map(|(_, chunk)| chunk.len()).sum()
-                };
-                while self.recent.len() > 1 && held(&self.recent) > MOST_CHUNK_BYTES {
-                    self.recent.pop_back();
-                }
-                0
-            }
-        };
+        let known = self.recent.iter().position(|(offset, _)| *offset == placed.offset);
+        if known.is_none() {
+            self.recent.push_front((placed.offset, read_chunk(self.blobs, &placed.chunk)?));
+            self.forget();
+        }
+        let at = known.unwrap_or_default();
         Ok(self.recent.get(at).map(|(_, chunk)| chunk.as_slice()).unwrap_or_default())
+    }
+
+    /// Lets go of what was read longest ago, down to one chunk.
+    fn forget(&mut self) {
+        let mut held: usize = self.recent.iter().map(|(_, chunk)| chunk.len()).sum();
+        while self.recent.len() > 1 && held > MOST_CHUNK_BYTES {
+            held -= self.recent.pop_back().map_or(0, |(_, chunk)| chunk.len());
+        }
     }
 }
 
