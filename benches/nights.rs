@@ -45,6 +45,7 @@ fn main() -> Outcome<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [repo, "--add", database, time] => add(Path::new(repo), Path::new(database), time.parse()?),
+        [repo, "--restore", night] => restore_one(Path::new(repo), night.parse()?),
         [repo] => report(Path::new(repo)),
         _ => {
             println!("nights: REPO --add DB DAY, or REPO; see the head of the file");
@@ -66,14 +67,14 @@ fn add(repo: &Path, database: &Path, day: i64) -> Outcome<()> {
     let id = report.id.ok_or("nothing was saved")?;
     let mut aside = File::options().create(true).append(true).open(aside(repo))?;
     writeln!(aside, "{day} {id} {hash}")?;
-    let new = bytes_below(repo)? - before;
+    let new = i64::try_from(bytes_below(repo)?)? - i64::try_from(before)?;
     let opened = open_local(repo)?;
     let catalog = Catalog::open(&opened)?;
     let night = Night::of(&catalog.reader()?, &report)?;
     println!(
         "{day:>4} {new:>9} {:>9} {:>9} {:>3} layers {:>6} pages {:>6.2}x {:>6} ms {:>6} ms CPU {:>4} MiB",
         night.patch_bytes,
-        new - night.patch_bytes,
+        new - i64::try_from(night.patch_bytes)?,
         night.layers,
         night.changed_pages,
         night.stack,
@@ -149,6 +150,19 @@ fn version_of(reader: &Reader<'_>, id: &Option<BlobId>) -> Outcome<VersionRecord
     Ok(VersionRecord::decode(&reader.get(BlobType::VersionRecord, id)?)?)
 }
 
+/// Restores one night a few times, for a profiler to watch.
+fn restore_one(repo: &Path, night: usize) -> Outcome<()> {
+    let repository = open_local(repo)?;
+    let catalog = Catalog::open(&repository)?;
+    let reader = catalog.reader()?;
+    let snapshot = catalog.listing().snapshots.get(night).ok_or("no such night")?;
+    let restored = tempfile::tempdir_in(repo.parent().unwrap_or(Path::new(".")))?;
+    let cpu = usage();
+    let took = fastest(5, || restore_to(&reader, snapshot, &restored.path().join("x")))?;
+    println!("{} ms, {} ms CPU", took.as_millis(), (usage() - cpu).as_millis() / 5);
+    Ok(())
+}
+
 /// All nights, and what comes back.
 fn report(repo: &Path) -> Outcome<()> {
     let repository = open_local(repo)?;
@@ -169,19 +183,24 @@ fn report(repo: &Path) -> Outcome<()> {
         let snapshot = snapshots[at];
         let record = version_of(&reader, &snapshot.record.databases[0].version)?;
         let restored = tempfile::tempdir_in(repo.parent().unwrap_or(Path::new(".")))?;
+        let cpu = usage();
         let took = fastest(3, || restore_to(&reader, snapshot, &restored.path().join("x")))?;
+        let cpu = (usage() - cpu) / 3;
         let back = restored.path().join("x/partshub.db");
         if hashes.get(&snapshot.id) != Some(&hash_of(&back)?) {
             return Err(format!("night {at} comes back differently").into());
         }
-        let plain = plain_restore(&back, restored.path())?;
+        let (plain, plain_cpu) = plain_restore(&back, restored.path())?;
         let stack = to_f64(record.layer_pages()) / f64::from(record.page_count());
         println!(
-            "restore night {at:>3}: {:>2} layers {stack:>5.2}x pages {:>5} ms, plain {:>5} ms: {:.2}x",
+            "restore night {at:>3}: {:>2} layers {stack:>5.2}x pages {:>5} ms, plain {:>5} ms: {:.2}x; CPU {:>5} and {:>5} ms: {:.2}x",
             record.layers.len(),
             took.as_millis(),
             plain.as_millis(),
             took.as_secs_f64() / plain.as_secs_f64(),
+            cpu.as_millis(),
+            plain_cpu.as_millis(),
+            cpu.as_secs_f64() / plain_cpu.as_secs_f64(),
         );
         if record.layer_pages() >= pages {
             pages = record.layer_pages();
@@ -254,7 +273,7 @@ fn restore_to(reader: &Reader<'_>, snapshot: &Snapshot, target: &Path) -> Outcom
 }
 
 /// The same database stored as nothing but a base, and restored.
-fn plain_restore(database: &Path, dir: &Path) -> Outcome<Duration> {
+fn plain_restore(database: &Path, dir: &Path) -> Outcome<(Duration, Duration)> {
     let repo = dir.join("plain");
     init_local(&repo, InitOptions::default(), &Machine)?;
     save(&repo, database, 0)?;
@@ -262,7 +281,9 @@ fn plain_restore(database: &Path, dir: &Path) -> Outcome<Duration> {
     let catalog = Catalog::open(&repository)?;
     let reader = catalog.reader()?;
     let snapshot = catalog.listing().snapshots.first().ok_or("no snapshot")?;
-    fastest(3, || restore_to(&reader, snapshot, &dir.join("y")))
+    let cpu = usage();
+    let took = fastest(3, || restore_to(&reader, snapshot, &dir.join("y")))?;
+    Ok((took, (usage() - cpu) / 3))
 }
 
 fn fastest(times: u32, mut work: impl FnMut() -> Outcome<()>) -> Outcome<Duration> {

@@ -6,7 +6,11 @@ use crate::delta::script::Op;
 
 /// The bytes of a page in the order of a patch.
 pub(super) fn gather(order: &[Span], page: &[u8]) -> Vec<u8> {
-    order.iter().flat_map(|span| span.of(page)).copied().collect()
+    let mut bytes = Vec::with_capacity(page.len());
+    for span in order {
+        bytes.extend_from_slice(span.of(page));
+    }
+    bytes
 }
 
 /// The inverse of [`gather`]: `order` covers the page.

@@ -22,3 +22,4 @@ mod scenario;
 mod space;
 mod threads;
 mod tree;
+mod versions;

@@ -3,23 +3,27 @@
 //! A page is proved by the ids of the blobs that it is made from. Whoever wants
 //! thousands of pages makes the database instead (`read`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::codec::content::Content;
+use crate::codec::content::{ChunkRef, Content};
 use crate::codec::version::VersionRecord;
 use crate::delta::decode::{Segment, SegmentIndex};
 use crate::delta::error::DeltaError;
 use crate::id::{BlobId, BlobType};
 use crate::repo::blobs::BlobRead;
 use crate::repo::error::{RepoError, Result};
-use crate::snapshot::content::read::read_range;
+use crate::snapshot::content::read::{PlacedChunk, chunks, read_chunk};
 use crate::snapshot::structure::damaged;
 use crate::snapshot::version::decode::fault;
 use crate::snapshot::version::load::{base_list, load_version, page_count_with, refused};
 
 /// The most bytes of page images that are kept for the next page, and that one page may be made from.
 const MOST_IMAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most bytes of chunks of the base that are kept.
+const MOST_CHUNK_BYTES: usize = 16 * 1024 * 1024;
 
 /// Reads pages of one version. Memory: the segments of its layers as they are met, and a bounded number of images.
 pub struct PageReader<'b> {
@@ -29,6 +33,15 @@ pub struct PageReader<'b> {
     layers: Vec<Option<Arc<LayerPages>>>,
     /// By the number of layers that make them.
     images: HashMap<(usize, u32), Option<Arc<[u8]>>>,
+    base: BaseChunks<'b>,
+}
+
+/// The chunks of the base: where they are, and those that were read last.
+struct BaseChunks<'b> {
+    blobs: &'b dyn BlobRead,
+    /// Empty until the first page is read.
+    placed: Vec<PlacedChunk>,
+    recent: VecDeque<(u64, Vec<u8>)>,
 }
 
 /// The segments of one layer, read and checked.
@@ -47,7 +60,8 @@ impl<'b> PageReader<'b> {
     pub fn open(blobs: &'b dyn BlobRead, id: &BlobId) -> Result<Self> {
         let record = load_version(blobs, id, None)?;
         let layers = record.layers.iter().map(|_| None).collect();
-        Ok(Self { blobs, id: *id, record, layers, images: HashMap::new() })
+        let base = BaseChunks { blobs, placed: Vec::new(), recent: VecDeque::new() };
+        Ok(Self { blobs, id: *id, record, layers, images: HashMap::new(), base })
     }
 
     /// Pages of the database.
@@ -94,16 +108,12 @@ impl<'b> PageReader<'b> {
         Ok(image)
     }
 
-    fn base_page(&self, number: u32) -> Result<Option<Arc<[u8]>>> {
+    fn base_page(&mut self, number: u32) -> Result<Option<Arc<[u8]>>> {
+        let size = u64::from(self.record.page_size);
+        let from = u64::from(number.saturating_sub(1)) * size;
         let list = base_list(&self.record);
-        let content = Content::List { root: list.id, len: list.len };
-        let from = u64::from(number - 1) * u64::from(self.record.page_size);
-        let until = from + u64::from(self.record.page_size);
-        let mut page = Vec::with_capacity(self.record.page_size as usize);
-        for piece in read_range(&content, from..until, self.blobs) {
-            page.extend_from_slice(&piece?);
-        }
-        if page.len() != self.record.page_size as usize {
+        let page = self.base.read(list, from..from.saturating_add(size))?;
+        if page.len() as u64 != size {
             return Err(refused(&self.id, format!("the base has no whole page {number}")));
         }
         Ok(Some(page.into()))
@@ -160,6 +170,50 @@ impl<'b> PageReader<'b> {
             return Err(refused(&self.id, what));
         }
         Ok(LayerPages { segments })
+    }
+}
+
+impl BaseChunks<'_> {
+    fn read(&mut self, list: ChunkRef, range: Range<u64>) -> Result<Vec<u8>> {
+        if self.placed.is_empty() {
+            let content = Content::List { root: list.id, len: list.len };
+            self.placed = chunks(&content, self.blobs).collect::<Result<_>>()?;
+        }
+        let end_of = |placed: &PlacedChunk| placed.offset.saturating_add(placed.chunk.len);
+        let first = self.placed.partition_point(|placed| end_of(placed) <= range.start);
+        let mut bytes = Vec::new();
+        for at in first..self.placed.len() {
+            let Some(placed) = self.placed.get(at).filter(|it| it.offset < range.end).copied()
+            else {
+                break;
+            };
+            let within = |at: u64| usize::try_from(at.saturating_sub(placed.offset));
+            let (from, end) = (within(range.start), within(range.end.min(end_of(&placed))));
+            let part = from.ok().zip(end.ok());
+            let chunk = self.chunk(placed)?;
+            bytes.extend_from_slice(
+                part.and_then(|(from, end)| chunk.get(from..end)).unwrap_or_default(),
+            );
+        }
+        Ok(bytes)
+    }
+
+    fn chunk(&mut self, placed: PlacedChunk) -> Result<&[u8]> {
+        let known = self.recent.iter().position(|(offset, _)| *offset == placed.offset);
+        if known.is_none() {
+            self.recent.push_front((placed.offset, read_chunk(self.blobs, &placed.chunk)?));
+            self.forget();
+        }
+        let at = known.unwrap_or_default();
+        Ok(self.recent.get(at).map(|(_, chunk)| chunk.as_slice()).unwrap_or_default())
+    }
+
+    /// Lets go of what was read longest ago, down to one chunk.
+    fn forget(&mut self) {
+        let mut held: usize = self.recent.iter().map(|(_, chunk)| chunk.len()).sum();
+        while self.recent.len() > 1 && held > MOST_CHUNK_BYTES {
+            held -= self.recent.pop_back().map_or(0, |(_, chunk)| chunk.len());
+        }
     }
 }
 

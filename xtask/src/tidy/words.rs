@@ -177,8 +177,8 @@ const HOMES: [Home; 8] = [
     },
     Home {
         krate: "memmap2",
-        places: &["src/repo/disk/"],
-        reason: "mapped files are the disk's business, and its unsafety",
+        places: &["src/repo/disk/", "src/snapshot/version/pages.rs"],
+        reason: "mapped files are the disk's business, and its unsafety; spools are mapped in one place",
     },
     Home {
         krate: "rusqlite",
