@@ -99,10 +99,9 @@ impl Destination {
         self.connection.execute_batch("PRAGMA query_only = ON")?;
         let budget = check_budget(&self.file);
         limit_time(&mut self.connection, budget, reporter)?;
-        let found = match self.look()? {
-            Ok(()) => problems(&self.connection),
-            Err(error) => Err(error),
-        };
+        let found = self.look()?.and_then(|()| problems(&self.connection));
+        // A check that ran out of memory has lost it. What then cannot be read costs the answers.
+        let _ = self.look()?;
         Ok(match found {
             Ok(problems) if problems == ["ok"] => CheckResult::QuickOk,
             Ok(problems) => CheckResult::Failed(tame(&problems.join("; "))),
@@ -114,7 +113,8 @@ impl Destination {
     ///
     /// Without a page in its cache the connection reads what is in the file. The copy of a database in WAL mode says so there, and
     /// `SQLite` would look for a log beside a file that has no name. So the two version bytes say otherwise for the moment in which
-    /// the transaction begins, and not longer: it holds the first page, and this process may be killed at any time after.
+    /// the transaction begins, and not longer: it holds the first page. Once the bytes are claimed this is not called any more, for
+    /// the process may then be killed at any time.
     fn look(&mut self) -> Result<rusqlite::Result<()>, Refused> {
         if !self.connection.is_autocommit() {
             return Ok(Ok(()));
@@ -140,7 +140,7 @@ impl Destination {
         let budget = || Budget::new(Duration::from_millis(request.patience_ms), bytes);
         limit_time(&mut self.connection, budget().share(), reporter)?;
         // Before the limits: a schema may have longer texts than any path.
-        let schema = self.look()?.and_then(|()| schema_hash(&self.connection)).ok();
+        let schema = schema_hash(&self.connection).ok();
         tighten(&self.connection)?;
         if let Some(tables) = self.tables(budget(), reporter)? {
             knowledge::tell(&mut self.connection, (&tables, schema), budget(), reporter)?;
@@ -158,8 +158,7 @@ impl Destination {
     fn tables(&mut self, budget: Budget, reporter: &Reporter) -> Result<Option<Tables>, Refused> {
         allow(&mut self.connection, Asker::Ourselves)?;
         limit_time(&mut self.connection, budget.share(), reporter)?;
-        let looked = self.look()?;
-        Ok(looked.and_then(|()| ordinary_tables(&self.connection)).ok())
+        Ok(ordinary_tables(&self.connection).ok())
     }
 
     fn answer(
@@ -172,8 +171,7 @@ impl Destination {
         for question in questions {
             allow(&mut self.connection, Asker::Ourselves)?;
             limit_time(&mut self.connection, budget.share(), reporter)?;
-            let looked = self.look()?;
-            let outcome = match looked.and_then(|()| applies(&self.connection, question)) {
+            let outcome = match applies(&self.connection, question) {
                 Ok(true) => {
                     allow(&mut self.connection, Asker::Query)?;
                     room = room.saturating_sub(answer(&self.connection, question, room, reporter)?);

@@ -99,7 +99,10 @@ fn texts(connection: &Connection, table: &str, column: &str) -> rusqlite::Result
     let mut rows = statement.query([])?;
     let mut texts = Vec::new();
     while let Some(row) = rows.next()? {
-        if let ValueRef::Text(text) = row.get_ref(0)? {
+        // A database in UTF-16 counts other bytes than it gives.
+        if let ValueRef::Text(text @ [_, ..]) = row.get_ref(0)?
+            && text.len() <= MAX_SAMPLE_BYTES
+        {
             texts.push(Base64(text.into()));
         }
     }

@@ -126,6 +126,30 @@ fn columns_are_sampled_for_who_looks_for_references() {
     assert_eq!(fs::read_dir(rig.spool.path()).unwrap().count(), 0);
 }
 
+/// Its texts are given in UTF-8, which may be longer.
+#[test]
+fn a_database_in_utf_16_is_looked_into() {
+    for encoding in ["UTF-16le", "UTF-16be"] {
+        let rig = Rig { questions: vec![query("SELECT p, octet_length(p) FROM f")], ..Rig::new() };
+        let path = made(
+            &rig,
+            &format!(
+                "PRAGMA encoding = '{encoding}'; CREATE TABLE f (p TEXT); INSERT INTO f VALUES ('gr\u{f6}\u{df}e/\u{b5}.pdf'), ('{}');",
+                "\u{6f22}".repeat(250)
+            ),
+        );
+        let inspected = inspect(&rig.options(&now_ns), &path).unwrap();
+        assert_good(&inspected.captured);
+        assert_eq!(rows(known(&inspected.captured)), [("f", 2)]);
+        let texts = Content::Texts(vec!["gr\u{f6}\u{df}e/\u{b5}.pdf".as_bytes().into()]);
+        assert_eq!(inspected.columns.len(), 1);
+        assert_eq!(inspected.columns[0].content, texts, "750 bytes are no path");
+        let [Answer::Named { files, .. }] = &inspected.captured.answers[..] else { panic!() };
+        assert_eq!(*files[0].path, *"gr\u{f6}\u{df}e/\u{b5}.pdf".as_bytes());
+        assert_eq!((files[1].path.len(), files[1].size_bytes), (750, Some(500)));
+    }
+}
+
 /// Whatever is wrong with the bytes, the helper looks inside as far as it goes, and ends in good order.
 #[test]
 fn mutated_databases_are_looked_into_as_far_as_that_goes() {

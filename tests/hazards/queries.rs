@@ -213,3 +213,19 @@ fn a_helper_that_breaks_down_over_a_question_costs_the_answers_alone() {
         );
     }
 }
+
+/// More than a pipe holds, to a helper that does not read: it is given up like any that says nothing.
+#[test]
+fn a_helper_that_does_not_listen_holds_nobody_up() {
+    let long = query(&format!("SELECT 1 -- {}", "x".repeat(60_000)));
+    let script = "echo '{\"hello\":{\"protocol\":2}}'; exec sleep 1000";
+    let helper =
+        HelperCommand { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] };
+    let silence = Duration::from_millis(400);
+    let rig = Rig { helper, silence, questions: vec![long; 10], ..Rig::new() };
+    let path = rig.path("a.db");
+    make_ledger(&path, "WAL", 4096);
+    let captured = rig.capture(&path);
+    assert_eq!(captured.label, DatabaseLabel::Opaque);
+    assert!(matches!(captured.check, CheckResult::NotRun(why) if why.contains("nothing for")));
+}
