@@ -1,5 +1,6 @@
 //! Snapshots of a database that another process writes all the while.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -26,13 +27,17 @@ const HEAVY_WRITER_DIR: &str = "LARDER_TEST_HEAVY_WRITER";
 /// What may be said about files of an application that writes them in place.
 const DOCUMENTED: &str = "kept changing while it was read";
 
-/// A backup under load: saved, and what it remarks on is an attachment that was being written.
+/// How a finding about a row begins whose file is not there, or not as the row says.
+const DANGLING: &str = "named by a row of ";
+
+/// A backup under load: saved, and what it remarks on is an attachment that was being written, or removed before its row.
 fn backup_under_load(rig: &Rig) -> Ran {
     let ran = rig.backup().expect_one_of(&[0, 3]);
     let findings = ran.warnings("finding");
     assert_eq!(ran.code == Some(3), !findings.is_empty(), "{findings:?}");
     for (path, message) in findings {
-        assert!(path.starts_with(ATTACHMENTS) && message.contains(DOCUMENTED), "{path}: {message}");
+        let is_known = message.contains(DOCUMENTED) || message.starts_with(DANGLING);
+        assert!(path.starts_with(ATTACHMENTS) && is_known, "{path}: {message}");
     }
     for (path, message) in ran.warnings("note") {
         assert!(path.starts_with(ATTACHMENTS) && message.contains("vanished"), "{path}: {message}");
@@ -115,8 +120,20 @@ fn live_writer_of_many_files_is_saved_as_far_as_it_goes() {
         assert!(oracle::led_to(boundary, &rig.data().join(DATABASE)).unwrap());
         let restored = rig.restore(&ran.id(), &format!("restored-{n}"));
         assert_begun(&rig.data(), &restored);
+        assert_listed(ran, &restored);
     }
     rig.check_is_clean();
+}
+
+/// Every row has its file, but for those that the backup has listed.
+fn assert_listed(ran: &Ran, restored: &Path) {
+    let findings = ran.warnings("finding").into_iter();
+    let listed = findings.filter(|(_, message)| message.starts_with(DANGLING));
+    let listed: BTreeSet<String> = listed.map(|(path, _)| path).collect();
+    let rows = oracle::dangling_in(restored).unwrap().into_iter();
+    let dangling: BTreeSet<String> =
+        rows.map(|row| format!("{ATTACHMENTS}/{}", row.path)).collect();
+    assert_eq!(listed, dangling);
 }
 
 /// The application writes each file once, from its beginning: whatever a snapshot caught of one is the beginning of what it became.

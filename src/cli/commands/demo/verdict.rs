@@ -60,6 +60,12 @@ fn of_the_proof(story: &Story) -> Vec<String> {
             faults.push(format!("{}'s database is torn: {fault}", database.day));
         }
     }
+    if proof.rows_without_file > 0 {
+        faults.push(format!(
+            "{} rows name a file that their snapshot has not",
+            count(proof.rows_without_file)
+        ));
+    }
     if proof.blobs == 0 || proof.sound_blobs != proof.blobs {
         faults.push(format!("{} of {} blobs hash right", proof.sound_blobs, proof.blobs));
     }
@@ -88,7 +94,7 @@ mod tests {
 
     #[test]
     fn whatever_does_not_hold_is_a_fault() {
-        let broken: [(Breaking, &str); 10] = [
+        let broken: [(Breaking, &str); 11] = [
             (|story| story.application.errors = 1, "met 1 errors"),
             (|story| story.application.commits_per_second = 99, "99 commits a second"),
             (|story| drop(story.nights.pop()), "6 nights"),
@@ -99,6 +105,7 @@ mod tests {
                 |story| story.proof.databases[4].fault = Some("mixed".into()),
                 "Fri's database is torn: mixed",
             ),
+            (|story| story.proof.rows_without_file = 2, "2 rows name a file"),
             (|story| story.proof.sound_blobs -= 1, "339 of 340 blobs"),
             (|story| (story.proof.blobs, story.proof.sound_blobs) = (0, 0), "0 of 0 blobs"),
             (|story| story.proof.damage.push("packs/ab is missing".into()), "damage: packs/ab"),
