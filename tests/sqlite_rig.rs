@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -197,14 +198,13 @@ pub(crate) struct Application {
 impl Application {
     /// Starts one and waits until it has done what its name says.
     pub(crate) fn start(what: &str, database: &Path) -> Self {
+        Self::run("sqlite_rig::application", what, database)
+    }
+
+    /// The same for an application of another module: an ignored test that calls [`task`].
+    pub(crate) fn run(test: &str, what: &str, database: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "sqlite_rig::application",
-                "--ignored",
-                "--nocapture",
-                "--test-threads=1",
-            ])
+            .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
             .env(APP, what)
             .env(DATABASE, database)
             .stdin(Stdio::piped())
@@ -225,10 +225,11 @@ impl Application {
         report
     }
 
-    /// Kills it where it stands.
+    /// Kills it where it stands; it must have been standing.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "the application had ended by itself");
     }
 
     fn line_with(&mut self, word: &str) -> String {
@@ -250,13 +251,16 @@ impl Drop for Application {
     }
 }
 
+/// What the process was started for as an [`Application`]: a word and a database.
+pub(crate) fn task() -> Option<(String, PathBuf)> {
+    Some((std::env::var(APP).ok()?, std::env::var_os(DATABASE)?.into()))
+}
+
 /// Not a test: what an [`Application`] runs.
 #[test]
 #[ignore = "the application's process of other tests"]
 fn application() {
-    let (Ok(what), Some(database)) = (std::env::var(APP), std::env::var_os(DATABASE)) else {
-        return;
-    };
+    let Some((what, database)) = task() else { return };
     let connection = Connection::open(database).unwrap();
     connection.busy_timeout(Duration::from_secs(20)).unwrap();
     connection.execute_batch("PRAGMA synchronous = OFF").unwrap();
@@ -322,11 +326,11 @@ fn transact_while(connection: &Connection, go_on: impl Fn() -> bool) {
     say(&format!("report {commits} {errors} {}", started.elapsed().as_millis()));
 }
 
-fn wait_until_told() {
+pub(crate) fn wait_until_told() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     println!("{line}");
     std::io::stdout().flush().unwrap();
 }

@@ -1,5 +1,7 @@
 //! From a segment to page images.
 
+use std::sync::Arc;
+
 use crate::delta::cells::Origins;
 use crate::delta::error::DeltaError;
 use crate::delta::layout::{Prediction, predict};
@@ -14,7 +16,21 @@ use crate::delta::varint;
 pub struct Segment<'a> {
     shape: PageShape,
     streams: Reader<'a>,
-    pages: Vec<Entry>,
+    pages: Arc<[Entry]>,
+}
+
+/// What [`Segment::parse`] found out about the bytes of a segment, to be kept beside them.
+#[derive(Debug, Clone)]
+pub struct SegmentIndex {
+    shape: PageShape,
+    pages: Arc<[Entry]>,
+}
+
+impl SegmentIndex {
+    /// Where among the pages of the segment this number stands.
+    pub fn place_of(&self, number: u32) -> Option<usize> {
+        self.pages.binary_search_by_key(&number, |entry| entry.number).ok()
+    }
 }
 
 #[derive(Debug)]
@@ -65,7 +81,25 @@ impl<'a> Segment<'a> {
             Recipe::read(&mut streams, (place, count), shape)?;
         }
         streams.finish()?;
-        Ok(Self { shape, streams: beginning, pages })
+        Ok(Self { shape, streams: beginning, pages: pages.into() })
+    }
+
+    /// What there is to keep, so that the operations need not be read again.
+    pub fn index(&self) -> SegmentIndex {
+        SegmentIndex { shape: self.shape, pages: Arc::clone(&self.pages) }
+    }
+
+    /// The segment in the bytes that this index was made from; with other bytes its pages are errors, or other images.
+    pub fn with_index(bytes: &'a [u8], index: &SegmentIndex) -> Result<Self, DeltaError> {
+        let mut rest = bytes.get(1..).unwrap_or_default();
+        varint::take(&mut rest).ok_or(DeltaError::Frame { what: "it has no beginning" })?;
+        let (shape, pages) = (index.shape, Arc::clone(&index.pages));
+        Ok(Self { shape, streams: Reader::new(rest)?, pages })
+    }
+
+    /// How many pages it holds.
+    pub fn page_count(&self) -> usize {
+        self.pages.len()
     }
 
     /// The numbers of its pages, ascending.

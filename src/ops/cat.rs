@@ -1,20 +1,28 @@
 //! The bytes of one file of a snapshot.
 
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
+use crate::codec::content::Content;
 use crate::codec::manifest::{EntryKind, Extent, FileEntry};
 use crate::error::{Error, Result};
+use crate::id::BlobId;
 use crate::ops::paths::find_entry;
 use crate::repo::blobs::BlobRead;
 use crate::repo::snapshots::Snapshot;
 use crate::snapshot::content::read::{chunks, read_chunk};
+use crate::snapshot::version::decode::{MakeError, Watch};
+use crate::snapshot::version::read::make_database;
+use crate::sqlite::captured::CaptureError;
+use crate::sqlite::spool::Spool;
 
-/// Writes a file's bytes, holes as zeros. Every chunk is proved before a byte of it is written.
+/// Writes a file's bytes, holes as zeros. Every chunk is proved before a byte of it is written, a version of a database as a whole:
+/// that is made in `spool_dir` first, never inside a repository.
 pub fn cat(
     blobs: &dyn BlobRead,
     snapshot: &Snapshot,
     path: &Path,
+    spool_dir: &Path,
     output: &mut dyn Write,
 ) -> Result<u64> {
     let entry = find_entry(blobs, snapshot, path)?;
@@ -26,12 +34,49 @@ pub fn cat(
         };
         return Err(Error::UnfitPath { path: path.display().to_string(), what: what.into() });
     };
+    if let Content::Version { record, len } = &file.content {
+        return database(blobs, (record, *len), spool_dir, output);
+    }
     let mut sink = Sink { output, holes: Holes::of(file), at: 0 };
     for chunk in chunks(&file.content, blobs) {
         sink.data(&read_chunk(blobs, &chunk?.chunk)?)?;
     }
     sink.zeros_until(file.size)?;
     Ok(sink.at)
+}
+
+/// A version of a database is proved as a whole, so it is made in a private file first.
+fn database(
+    blobs: &dyn BlobRead,
+    version: (&BlobId, u64),
+    spool_dir: &Path,
+    output: &mut dyn Write,
+) -> Result<u64> {
+    let at_spool = |what: &str, source| Error::Io {
+        what: format!("{what} the spool in {}", spool_dir.display()),
+        source,
+    };
+    let path = spool_dir.to_owned();
+    let spool = Spool::create_in(spool_dir, version.1, 0)
+        .map_err(|source| Error::Capture(CaptureError::Spool { path, source }))?;
+    let mut file = spool.into_file().map_err(|error| at_spool("hiding", error))?;
+    make_database(blobs, version, &file, Watch::NOBODY).map_err(|error| match error {
+        MakeError::Repository(error) => error.into(),
+        MakeError::File(error) => at_spool("writing", error),
+    })?;
+    file.rewind().map_err(|error| at_spool("reading", error))?;
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece).map_err(|error| at_spool("reading", error))? {
+            0 => return Ok(version.1),
+            len => write_to(output, piece.get(..len).unwrap_or_default())?,
+        }
+    }
+}
+
+fn write_to(output: &mut dyn Write, bytes: &[u8]) -> Result<()> {
+    let failed = |source| Error::Io { what: "writing the output".into(), source };
+    output.write_all(bytes).map_err(failed)
 }
 
 /// Where the data of a sparse file stands; a plain file is one extent.
@@ -77,9 +122,7 @@ impl Sink<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output
-            .write_all(bytes)
-            .map_err(|source| Error::Io { what: "writing the output".into(), source })?;
+        write_to(self.output, bytes)?;
         self.at += bytes.len() as u64;
         Ok(())
     }

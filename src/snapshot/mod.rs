@@ -20,6 +20,10 @@ mod trail;
 
 pub mod source;
 
+pub mod version;
+
 pub mod archive;
 
 pub mod restore;
+
+pub mod retention;

@@ -12,6 +12,7 @@ use crate::repo::blobs::BlobRead;
 use crate::repo::error::{Damage, RepoError, Result};
 use crate::snapshot::content::read::{ListPromise, load_list};
 use crate::snapshot::manifest::cursor::{Cursor, Position};
+use crate::snapshot::version::load::{base_list, load_version};
 
 /// Which paths a blob is needed for.
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +43,10 @@ pub struct Reached<'p> {
 
 /// Is told what is reached.
 pub trait Visitor {
-    /// A snapshot needs this blob. Nodes and lists are reported once, before they are read; chunks each time.
+    /// A snapshot needs this blob. Nodes, lists and version records are reported once, before they are read; chunks and segments each time.
     fn reached(&mut self, blob: Reached<'_>);
 
-    /// This node or list, reported just before, is damaged: what lies below it is not known.
+    /// This node, list or record, reported just before, is damaged: what lies below it is not known.
     fn unreadable(&mut self, blob: Reached<'_>, damage: &Damage);
 
     /// True when the walk should end with [`RepoError::Cancelled`].
@@ -133,7 +134,10 @@ impl Reach {
                 reach_chunks(chunks, entry, visitor);
                 Ok(())
             }
-            Content::Version { .. } => Ok(()),
+            Content::Version { record, len } => {
+                let mut lists = Lists { visited: &mut self.visited, blobs, entry, visitor };
+                lists.version(record, *len)
+            }
             Content::List { root, len } => {
                 let item = ChunkRef { id: *root, len: *len };
                 let mut lists = Lists { visited: &mut self.visited, blobs, entry, visitor };
@@ -143,7 +147,7 @@ impl Reach {
     }
 }
 
-/// The lists of one file.
+/// The version and the lists of one file.
 struct Lists<'w> {
     visited: &'w mut HashSet<BlobId>,
     blobs: &'w dyn BlobRead,
@@ -151,7 +155,27 @@ struct Lists<'w> {
     visitor: &'w mut dyn Visitor,
 }
 
-impl Lists<'_> {
+impl<'w> Lists<'w> {
+    /// A version is what its record says, without any other: the base's list, and every segment of every layer.
+    fn version(&mut self, id: &BlobId, len: u64) -> Result<()> {
+        if !self.visited.insert(*id) {
+            return Ok(());
+        }
+        let blob = self.blob(BlobType::VersionRecord, *id);
+        self.visitor.reached(blob);
+        let loaded = load_version(self.blobs, id, Some(len));
+        let Some(record) = readable(loaded, blob, self.visitor)? else { return Ok(()) };
+        self.visit(ListPromise { item: base_list(&record), level: None })?;
+        for segment in record.layers.iter().flat_map(|layer| &layer.segments) {
+            self.visitor.reached(self.blob(BlobType::PagePatch, segment.id));
+        }
+        Ok(())
+    }
+
+    fn blob(&self, blob_type: BlobType, id: BlobId) -> Reached<'w> {
+        Reached { blob_type, id, plain_len: None, paths: Paths::Entry(self.entry) }
+    }
+
     /// Recursion is as deep as `MAX_LIST_LEVEL`: levels descend, and the codec bounds the top's.
     fn visit(&mut self, promise: ListPromise) -> Result<()> {
         let id = promise.item.id;
@@ -161,8 +185,7 @@ impl Lists<'_> {
         if self.visitor.cancelled() {
             return Err(RepoError::Cancelled);
         }
-        let blob_type = BlobType::ContentList;
-        let blob = Reached { blob_type, id, plain_len: None, paths: Paths::Entry(self.entry) };
+        let blob = self.blob(BlobType::ContentList, id);
         self.visitor.reached(blob);
         let Some(list) = readable(load_list(self.blobs, promise), blob, self.visitor)? else {
             return Ok(());

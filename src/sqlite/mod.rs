@@ -5,6 +5,10 @@
 //! ([`helper`], the same binary under a hidden command) holds the only
 //! connections. Raw copies, for what `SQLite` cannot read, are the parent's.
 //!
+//! When the bytes are in the spool and checked, the helper claims them, and only then looks inside: rows of tables
+//! ([`captured`]), files that rows name ([`questions`]), samples of columns ([`inspect`]). Whatever a crafted schema or a
+//! query does to it from there on costs answers, never bytes or their label.
+//!
 //! Not here: the repository, page patches, what a front end prints.
 //!
 //! Invariant: the process that walks files never holds a connection. POSIX

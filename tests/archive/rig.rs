@@ -58,6 +58,7 @@ impl Rig {
             capture,
             references: &[],
             accepted: &|_| false,
+            versions: None,
         };
         archive(&request, sink, observer)
     }
@@ -87,6 +88,10 @@ impl BlobWrite for Sink {
 
     fn has(&self, _: BlobType, id: &BlobId) -> RepoResult<bool> {
         Ok(self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id))
+    }
+
+    fn read_back(&self, _: BlobType, _: &BlobId) -> RepoResult<Option<Vec<u8>>> {
+        Ok(None)
     }
 }
 

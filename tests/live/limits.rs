@@ -13,33 +13,7 @@ use rusqlite::Connection;
 use super::processes::{Process, wait_until};
 use super::sources::{Untouched, ballast, sample, unlike};
 use super::{Rig, names};
-
-/// Says that this process may mount what it likes: nobody else sees it.
-const MAY_MOUNT: &str = "LARDER_TEST_MAY_MOUNT";
-
-/// Runs the named test again where mounts are private and go with the process; true when that was done, or cannot be.
-fn elsewhere(test: &str) -> bool {
-    if std::env::var_os(MAY_MOUNT).is_some() {
-        return false;
-    }
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private"]).arg(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--test-threads=1"]).env(MAY_MOUNT, "1");
-    let allowed = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: mounting is not allowed here");
-        return true;
-    }
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    true
-}
-
-fn mount(words: &[&str], at: &Path) {
-    let status = Command::new("mount").args(words).arg(at).status().unwrap();
-    assert!(status.success(), "mount {words:?}");
-}
+use crate::private_mounts::{elsewhere, mount};
 
 #[test]
 fn a_full_disk_keeps_what_was_saved_and_goes_on_when_there_is_room() {

@@ -24,7 +24,7 @@ mod limits;
 mod live_writer;
 mod moving;
 mod names;
-mod processes;
+pub(crate) mod processes;
 mod sources;
 mod storage;
 

@@ -85,7 +85,7 @@ pub(super) fn is_gone(pid: Pid) -> bool {
 }
 
 /// The application at work on a sample, in a process of its own.
-pub(super) struct LiveWriter {
+pub(crate) struct LiveWriter {
     process: Process,
     said: BufReader<ChildStdout>,
 }
@@ -100,7 +100,7 @@ impl LiveWriter {
     }
 
     /// Any program that says `ready`, works until its input ends, and reports.
-    pub(super) fn run(command: &mut Command) -> Self {
+    pub(crate) fn run(command: &mut Command) -> Self {
         let mut process = Process::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         let said = BufReader::new(process.inner().stdout.take().unwrap());
         let mut writer = Self { process, said };
@@ -115,7 +115,7 @@ impl LiveWriter {
     }
 
     /// Lets it end, which checkpoints its log, and returns its report.
-    pub(super) fn finish(mut self) -> WriterReport {
+    pub(crate) fn finish(mut self) -> WriterReport {
         drop(self.process.inner().stdin.take());
         let report = self.line().parse().unwrap();
         assert!(self.process.end().success());

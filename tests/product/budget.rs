@@ -108,7 +108,7 @@ fn one_file_is_found_in_a_few_reads() {
     let snapshot = newest(&catalog);
     let mut bytes = Vec::new();
     let path = path_on_source(snapshot, b"073/007345.txt");
-    cat(&catalog.reader().unwrap(), snapshot, &path, &mut bytes).unwrap();
+    cat(&catalog.reader().unwrap(), snapshot, &path, &std::env::temp_dir(), &mut bytes).unwrap();
     assert_eq!(bytes, b"file 7345");
     let [ranges, whole] = counted.counts([Verb::GetRange, Verb::Get]);
     assert!(ranges <= 12 && whole == 0, "{ranges} ranged reads, {whole} whole ones");

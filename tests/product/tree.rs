@@ -120,7 +120,7 @@ pub(super) fn read_back(catalog: &Catalog<'_>, snapshot: &Snapshot) -> Result<Co
             EntryKind::File(_) => {
                 let mut bytes = Vec::new();
                 let path = path_on_source(snapshot, &entry.key.path);
-                cat(&reader, snapshot, &path, &mut bytes)?;
+                cat(&reader, snapshot, &path, &std::env::temp_dir(), &mut bytes)?;
                 Held::File(bytes)
             }
             other => panic!("the source has no {other:?}"),

@@ -2,7 +2,8 @@
 //!
 //! Here: [`make`] writes a database in the shape of the real one and valid
 //! attachments; [`evolve`] lets a day pass; [`writer::Writer`] works on it as the
-//! live application does; [`oracle`] proves what a copy of it is worth.
+//! live application does; [`simulator`] is other applications, by the order in which
+//! they write files and rows; [`oracle`] proves what a copy of it is worth.
 //! Not here: anything of larder. This crate must not know what it is used to test.
 //! Invariant: content depends on the seed and on the calls made, never on the
 //! clock; every commit leaves a line in the ledger that the oracle checks.
@@ -21,6 +22,7 @@ mod plan;
 mod report;
 mod rng;
 mod schema;
+pub mod simulator;
 mod spec;
 mod stock;
 pub mod writer;

@@ -252,19 +252,19 @@ fn record_move(
 }
 
 /// Sleeps until commit number `done` is due.
-fn wait(pace: Pace, began: Instant, done: u64) {
+pub(crate) fn wait(pace: Pace, began: Instant, done: u64) {
     let Pace::CommitsPerSecond(rate) = pace else { return };
     let due = Duration::from_micros(done.saturating_mul(1_000_000) / u64::from(rate.max(1)));
     thread::sleep(due.saturating_sub(began.elapsed()));
 }
 
 /// An error with its causes.
-fn whole_text(error: &dyn std::error::Error) -> String {
+pub(crate) fn whole_text(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-fn whole_ms(time: Duration) -> u64 {
+pub(crate) fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
@@ -283,8 +283,17 @@ pub fn run_until_stdin_closes(
 pub fn run_until_closed(
     mut writer: Writer,
     pace: Pace,
+    input: impl Read + Send,
+    out: &mut impl Write,
+) -> Result<WriterReport, Error> {
+    work_until_closed(input, out, move |closed| writer.run(pace, || closed.load(Ordering::Relaxed)))
+}
+
+/// Says `ready`, works until the input ends, and says what was done. What works is gone by then.
+pub(crate) fn work_until_closed(
     mut input: impl Read + Send,
     out: &mut impl Write,
+    work: impl FnOnce(&AtomicBool) -> WriterReport,
 ) -> Result<WriterReport, Error> {
     say(out, "ready")?;
     let closed = AtomicBool::new(false);
@@ -294,9 +303,8 @@ pub fn run_until_closed(
             let _ = io::copy(&mut input, &mut io::sink());
             closed.store(true, Ordering::Relaxed);
         });
-        writer.run(pace, || closed.load(Ordering::Relaxed))
+        work(&closed)
     });
-    drop(writer);
     say(out, &report.to_string())?;
     Ok(report)
 }

@@ -251,6 +251,10 @@ impl Stage for FaultStage {
         Ok(Box::new(FaultUpload { upload, ledger, poison }))
     }
 
+    fn read_back(&self, key: &Key, offset: u64, len: usize) -> Result<Vec<u8>> {
+        self.stage.read_back(key, offset, len)
+    }
+
     fn barrier(&self) -> Result<()> {
         self.poison.enter(&self.ledger, Verb::Barrier, "")?;
         self.stage.barrier()
@@ -279,6 +283,10 @@ impl Upload for FaultUpload {
     fn finish(self: Box<Self>, key: &Key) -> Result<()> {
         self.poison.enter(&self.ledger, Verb::Finish, key.as_str())?;
         self.upload.finish(key)
+    }
+
+    fn read_back(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        self.upload.read_back(offset, len)
     }
 
     fn len(&self) -> u64 {

@@ -71,6 +71,11 @@ impl BlobWrite for MemoryBlobs {
     fn has(&self, blob_type: BlobType, id: &BlobId) -> Result<bool> {
         Ok(self.blobs().contains_key(&(blob_type, *id)))
     }
+
+    fn read_back(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>> {
+        let found = self.blobs().get(&(blob_type, *id)).cloned();
+        found.map(Some).ok_or(RepoError::Damaged(Damage::Unlisted { blob_type, id: *id }))
+    }
 }
 
 impl BlobRead for MemoryBlobs {

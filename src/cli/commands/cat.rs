@@ -1,5 +1,6 @@
 //! `larder cat`: writes one file of a snapshot to standard output.
 
+use std::env;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -38,7 +39,13 @@ pub(crate) fn run(args: &CatArgs, context: &Context) -> Result<Exit> {
     let snapshot = context.select(&catalog, &args.snapshot, &args.of)?;
     let reader = catalog.reader()?;
     let mut output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    cat(&reader, snapshot, &args.path, &mut output)?;
+    cat(&reader, snapshot, &args.path, &spool_dir(), &mut output)?;
     output.flush().map_err(|error| Failure::output(&error))?;
     Ok(context.note_damage(&catalog, &reader, &[(&args.snapshot, snapshot)]))
+}
+
+/// Where a database is made and proved before it is written out: it is without a name there.
+fn spool_dir() -> PathBuf {
+    let named = env::var_os("TMPDIR").filter(|dir| !dir.is_empty());
+    named.map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
 }

@@ -6,15 +6,19 @@ use std::path::PathBuf;
 
 use crate::chunker::params::Params;
 use crate::codec::manifest::EntryKey;
-use crate::codec::snapshot::{Finding, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord};
+use crate::codec::names::tag_fault;
+use crate::codec::snapshot::{
+    DatabaseRecord, Finding, MAX_FINDINGS, MAX_REFERENCES, Outcome, Root, Siblings, SnapshotRecord,
+};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::id::{FindingId, SnapshotId};
+use crate::id::{BlobId, FindingId, SnapshotId};
 use crate::observe::{Observer, Phase, Total, Warning};
 use crate::ops::naming::{NamingError, list, source_name};
 use crate::ops::tag::check_tag;
 use crate::repo::backend::Refusal;
 use crate::repo::blobs::BlobWrite;
+use crate::repo::disk::Space;
 use crate::repo::error::{Damage, RepoError};
 use crate::repo::facts::Facts;
 use crate::repo::locks::share_repository;
@@ -25,10 +29,13 @@ use crate::repo::session::{Added, Session, claim_source};
 use crate::repo::snapshots::{Listing, Snapshot};
 use crate::repo::space::MinFree;
 use crate::snapshot::archive::capture::Capture;
-use crate::snapshot::archive::{ArchiveError, Archived, Parent, Request, SourceFinding, archive};
+use crate::snapshot::archive::{
+    ArchiveError, Archived, Parent, Request, SourceFinding, Versions, archive,
+};
 use crate::snapshot::beneath::Resolution;
 use crate::snapshot::source::exclude::Excludes;
 use crate::snapshot::source::walk::{Source, WalkOptions};
+use crate::snapshot::version::stack::Moment;
 use crate::sqlite::questions::{ReferenceQuery, built_in};
 
 mod dry_run;
@@ -102,8 +109,10 @@ pub fn backup(
     host: &dyn Host,
     observer: &dyn Observer,
 ) -> Result<BackupReport> {
-    let run = Run { repository, options, capture, host, observer, started_ns: host.now_ns() };
     options.tags.iter().try_for_each(|tag| check_tag(tag))?;
+    let questions = &questions(options)?;
+    let started_ns = host.now_ns();
+    let run = Run { repository, options, questions, capture, host, observer, started_ns };
     let _waits = options.dry_run.then(|| share_repository(repository.backend())).transpose()?;
     let listing = Listing::read(repository)?;
     let source = source_name(&listing, &options.roots, options.source.as_deref(), options.moved)
@@ -127,12 +136,32 @@ pub fn backup(
     };
     observer.begin(Phase::Commit, None);
     session.keep()?;
-    let mut damage = run.damage(&reader, &before, archived.parent_damage.as_ref());
+    let mut damage = run.damage(&reader, &before, &archived);
     damage.extend(session.take_damage());
     let came = Came { archived: &archived, added: session.added(), damage: &damage };
     let record = run.record(&before, &came);
     let committed = session.commit(&record)?;
     Ok(run.report(Some(committed.id), record, &before, (&archived, damage)))
+}
+
+/// What every database is asked. A record names the sets, each once, and has room for so many.
+fn questions(options: &BackupOptions) -> Result<Vec<ReferenceQuery>> {
+    let mut questions = if options.built_in_references { built_in() } else { Vec::new() };
+    questions.extend(options.references.iter().cloned());
+    let usage = |what: String| Err(Error::Usage { what });
+    let mut names = BTreeSet::new();
+    for query in &questions {
+        if let Some(rule) = tag_fault(&query.name) {
+            return usage(format!("{:?} cannot be the name of a reference: {rule}", query.name));
+        }
+        if !names.insert(&query.name) {
+            return usage(format!("two references have the name {:?}", query.name));
+        }
+    }
+    if questions.len() > MAX_REFERENCES {
+        return usage(format!("{} references, at most {MAX_REFERENCES}", questions.len()));
+    }
+    Ok(questions)
 }
 
 /// After an interruption, and when the disk is nearly full, what is finished is made durable for the next run to reuse.
@@ -184,6 +213,7 @@ struct Came<'a> {
 struct Run<'a> {
     repository: &'a Repository,
     options: &'a BackupOptions,
+    questions: &'a [ReferenceQuery],
     capture: &'a dyn Capture,
     host: &'a dyn Host,
     observer: &'a dyn Observer,
@@ -195,7 +225,7 @@ impl Run<'_> {
         let reader = Reader::open(self.repository, before.facts)?;
         let sink = DryRun::new(&reader, self.repository.keys());
         let archived = self.archive(before, &reader, &sink)?;
-        let damage = self.damage(&reader, before, archived.parent_damage.as_ref());
+        let damage = self.damage(&reader, before, &archived);
         let came = Came { archived: &archived, added: sink.added(), damage: &damage };
         let record = self.record(before, &came);
         Ok(self.report(None, record, before, (&archived, damage)))
@@ -221,7 +251,8 @@ impl Run<'_> {
         let chunker = self.repository.config().chunker;
         let cut = Params::new(chunker.average_bytes, chunker.whole_file_bytes)
             .expect("invariant: a decoded config has chunker parameters within their bounds");
-        let references = self.questions();
+        let earlier: Vec<_> = before.listing.of_source(before.source).rev().collect();
+        let versions = |key: &EntryKey| versions_of(&earlier, key);
         let request = Request {
             sources: &sources,
             walks: &walks,
@@ -232,16 +263,20 @@ impl Run<'_> {
             spool_dir: &options.spool_dir,
             parent: parent.map(|parent| parent_of(parent, reader)),
             capture: self.capture,
-            references: &references,
+            references: self.questions,
             accepted: &|finding| self.is_accepted(before, finding),
+            versions: Some(Versions {
+                blobs: reader,
+                of: &versions,
+                moment: Moment {
+                    time_ns: options.time_ns.unwrap_or(self.started_ns),
+                    before_ns: parent.map(|parent| parent.record.time_ns),
+                    zone: &options.zone,
+                },
+                min_free_bytes: spool_reserve(options),
+            }),
         };
         archive(&request, blobs, self.observer)
-    }
-
-    fn questions(&self) -> Vec<ReferenceQuery> {
-        let mut questions = if self.options.built_in_references { built_in() } else { Vec::new() };
-        questions.extend(self.options.references.iter().cloned());
-        questions
     }
 
     fn open_sources(&self) -> std::result::Result<Vec<Source>, ArchiveError> {
@@ -341,20 +376,16 @@ impl Run<'_> {
     }
 
     /// Damage that reading the parent has met, together with what the listings showed.
-    fn damage(
-        &self,
-        reader: &Reader<'_>,
-        before: &Before<'_>,
-        parent: Option<&RepoError>,
-    ) -> Vec<Damage> {
+    fn damage(&self, reader: &Reader<'_>, before: &Before<'_>, archived: &Archived) -> Vec<Damage> {
         let mut damage = self.repository.config_damage().to_vec();
         damage.extend(before.listing.damage.iter().cloned());
         damage.extend(before.facts.damage.iter().cloned());
         damage.extend(reader.take_damage());
         let unserved = reader.take_unserved();
         // Reading the parent ends with damage that the reader has met, or with what a node contradicts.
-        let parent = parent.and_then(RepoError::damage).filter(|damage| !unserved.contains(damage));
-        damage.extend(parent.cloned());
+        let parent = archived.parent_damage.as_ref().and_then(RepoError::damage);
+        let met = parent.into_iter().chain(&archived.version_damage);
+        damage.extend(met.filter(|damage| !unserved.contains(damage)).cloned());
         damage.extend(unserved);
         damage
     }
@@ -407,5 +438,24 @@ fn parent_of<'a>(parent: &'a Snapshot, reader: &'a Reader<'_>) -> Parent<'a> {
         manifest: parent.record.manifest,
         began_ns: parent.record.started_ns,
         databases: &parent.record.databases,
+    }
+}
+
+/// The version records of a database in these snapshots, newest first.
+fn versions_of(before: &[&Snapshot], key: &EntryKey) -> Vec<BlobId> {
+    let is_it = |database: &&DatabaseRecord| database.root == key.root && database.path == key.path;
+    let version = |snapshot: &&Snapshot| snapshot.record.databases.iter().find(is_it)?.version;
+    before.iter().filter_map(version).collect()
+}
+
+/// What stays free on the spool's disk. Where its size cannot be learnt, that is what was asked for, or nothing.
+fn spool_reserve(options: &BackupOptions) -> u64 {
+    let dir = &options.spool_dir;
+    let space = fs2::available_space(dir).and_then(|available_bytes| {
+        Ok(Space { available_bytes, total_bytes: fs2::total_space(dir)? })
+    });
+    match space {
+        Ok(space) => options.min_free.keep_bytes(space),
+        Err(_) => options.min_free.asked_bytes.unwrap_or(0),
     }
 }

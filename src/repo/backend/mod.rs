@@ -184,6 +184,9 @@ pub trait Upload: Send {
     /// Names the object; it appears at its stage's next barrier. A name that is staged twice, or exists, is refused.
     fn finish(self: Box<Self>, key: &Key) -> Result<()>;
 
+    /// Exactly `len` of the bytes so far, from `offset`, as the storage gives them back. A failure poisons nothing.
+    fn read_back(&self, offset: u64, len: usize) -> Result<Vec<u8>>;
+
     /// Bytes so far.
     fn len(&self) -> u64;
 
@@ -208,6 +211,10 @@ pub trait Stage: Send + Sync {
         upload.append(bytes)?;
         upload.finish(key)
     }
+
+    /// Exactly `len` bytes from `offset` of an object that is finished and has no name yet, as the storage gives them back. A failure
+    /// poisons nothing.
+    fn read_back(&self, key: &Key, offset: u64, len: usize) -> Result<Vec<u8>>;
 
     /// Makes every finished object durable, gives all of them their names, makes the names durable.
     fn barrier(&self) -> Result<()>;

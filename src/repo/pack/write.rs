@@ -84,6 +84,11 @@ impl OpenPack {
         Ok(offset)
     }
 
+    /// Stored bytes as the storage gives them back.
+    pub fn read_back(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        Ok(self.upload.read_back(offset, len)?)
+    }
+
     /// True when nothing more should be added.
     pub fn is_full(&self) -> bool {
         self.upload.len() >= TARGET_BYTES || self.entries.len() >= MOST_ENTRIES

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use crate::codec::index::Place;
 use crate::codec::pack::{Encoding, PackClass};
 use crate::id::{BlobId, BlobType, HashKeys, PackId};
+use crate::repo::backend::Stage;
 use crate::repo::error::Result;
+use crate::repo::layout;
 use crate::repo::pack::write::{OpenPack, Payload};
 use crate::repo::session::{
     Added, BARRIER_BLOBS, BARRIER_BYTES, BARRIER_NS, BLOB_OVERHEAD_BYTES, PACK_OVERHEAD_BYTES,
@@ -18,6 +20,13 @@ struct FreshPlace {
     stored_len: u32,
     plain_len: u32,
     encoding: Encoding,
+}
+
+/// The stored bytes of a blob, and how they are to be read.
+pub(super) struct Stored {
+    pub(super) bytes: Vec<u8>,
+    pub(super) encoding: Encoding,
+    pub(super) plain_len: u32,
 }
 
 /// Why nothing more can be written.
@@ -65,6 +74,25 @@ impl Growth {
 
     pub(super) fn holds(&self, blob_type: BlobType, id: &BlobId) -> bool {
         self.fresh.contains_key(&(blob_type, *id))
+    }
+
+    /// A blob since the last barrier, where it is, and its stored bytes read back from there; `None` when it is no such blob.
+    pub(super) fn read_back(
+        &self,
+        stage: &dyn Stage,
+        (blob_type, id): (BlobType, &BlobId),
+    ) -> Result<Option<Stored>> {
+        let Some(fresh) = self.fresh.get(&(blob_type, *id)) else { return Ok(None) };
+        let (offset, len) = (fresh.offset, fresh.stored_len as usize);
+        let mut open = self.open.values();
+        let bytes = match open.find(|(number, _)| *number == fresh.pack_number) {
+            Some((_, pack)) => pack.read_back(offset, len)?,
+            None => match self.sealed.get(&fresh.pack_number) {
+                Some((pack, _)) => stage.read_back(&layout::pack(pack), offset, len)?,
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Stored { bytes, encoding: fresh.encoding, plain_len: fresh.plain_len }))
     }
 
     /// What trailers and segment of the blobs since the last barrier will take, bytes.

@@ -60,6 +60,11 @@ impl Known {
 
     /// True when the blob is stored at a place that may be relied upon.
     pub(super) fn has(&self, blob_type: BlobType, id: &BlobId) -> bool {
+        self.find(blob_type, id).is_some()
+    }
+
+    /// The place that is relied upon from now on.
+    pub(super) fn find(&self, blob_type: BlobType, id: &BlobId) -> Option<Place> {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
         let mut found = self.index.lookup(blob_type, id);
         let of_own = lookup(&own, blob_type, id);
@@ -70,10 +75,10 @@ impl Known {
             |place: &&Place| sound.contains_key(&place.pack) && !self.distrusted.contains(place);
         let Some(place) = found.places.iter().find(usable) else {
             self.meet(found);
-            return false;
+            return None;
         };
         self.relied_upon.lock().unwrap_or_else(PoisonError::into_inner).insert(place.pack);
-        true
+        Some(*place)
     }
 
     /// Remembers why a blob that the index lists, or may list, has to be stored again. A pack that is lost is said only as long as

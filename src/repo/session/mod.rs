@@ -18,12 +18,13 @@ use crate::host::Host;
 use crate::id::{BlobId, BlobType, Check, SessionId};
 use crate::repo::backend::{BackendError, Stage};
 use crate::repo::blobs::{BlobWrite, NewBlob, Put};
-use crate::repo::compress::compress;
+use crate::repo::compress::{compress, decompress};
 use crate::repo::disk::DiskError;
 use crate::repo::error::{Damage, RepoError, Result};
 use crate::repo::facts::Facts;
 use crate::repo::layout;
 use crate::repo::locks::{Held, share_repository_for_source};
+use crate::repo::pack::read::read;
 use crate::repo::pack::write::{OpenPack, Payload, Writer};
 use crate::repo::read::Reader;
 use crate::repo::repository::Repository;
@@ -34,7 +35,7 @@ mod growth;
 mod known;
 mod sweep;
 
-use growth::{Failure, Growth};
+use growth::{Failure, Growth, Stored};
 use known::Known;
 
 pub use commit::Committed;
@@ -257,6 +258,25 @@ impl BlobWrite for Session<'_> {
 
     fn has(&self, blob_type: BlobType, id: &BlobId) -> Result<bool> {
         Ok(self.known.has(blob_type, id) || self.growth().holds(blob_type, id))
+    }
+
+    fn read_back(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>> {
+        let lost = |reason: &str| {
+            let object = format!("{blob_type:?} blob {id}");
+            RepoError::from(Damage::Object { object, reason: reason.to_owned() })
+        };
+        let fresh = self.growth().read_back(&*self.stage, (blob_type, id))?;
+        let stored = if let Some(stored) = fresh {
+            stored
+        } else {
+            let place = self.known.find(blob_type, id).ok_or_else(|| lost("was not stored"))?;
+            let (backend, len) = (self.repository.backend(), place.stored_len as usize);
+            let bytes = read(backend, &place.pack, place.offset, len)?;
+            Stored { bytes, encoding: place.encoding, plain_len: place.plain_len }
+        };
+        let plain = decompress(&stored.bytes, stored.encoding, stored.plain_len as usize)
+            .filter(|plain| self.repository.keys().blob_id(blob_type, plain) == *id);
+        plain.map(Some).ok_or_else(|| lost("what was just stored cannot be read back"))
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn assemble(
     (late, hashes): (LateEntries, Hashes),
     tally: &mut Tally,
 ) -> Result<(BlobId, Vec<DatabaseRecord>), ArchiveError> {
-    let LateEntries { entries: mut late, mut databases, named } = late;
+    let LateEntries { entries: mut late, mut databases, named, .. } = late;
     let outcome = Outcome::new(named, hashes);
     let mut assembly =
         Assembly { builder: ManifestBuilder::new(blobs), outcome, tally, leaf: None };

@@ -64,6 +64,7 @@ impl Act<'_, '_> {
     }
 
     pub(super) fn capture_anew(&mut self, database: LateDatabase) -> Result<(), ArchiveError> {
+        self.captured_store().admit(&database.item)?;
         let questions = questions_for(self.request.references, &database.item.key);
         let mut captured = match self.capture(&database.item.key, &questions) {
             Ok(Some(captured)) => captured,
@@ -146,10 +147,15 @@ impl Act<'_, '_> {
     fn store(&mut self, held: Held) -> Result<(), ArchiveError> {
         let Held { database, captured, asked, mut described, rounds, .. } = held;
         let key = &database.item.key;
-        let (cut, blobs, stop) = (self.request.cut, self.blobs, self.stop);
-        let content = CapturedStore { cut, blobs, stop }.store(&captured)?;
+        let stored = self.captured_store().store(key, &captured)?;
+        self.done.damage.extend(stored.damage);
+        for notice in stored.notices {
+            self.tally.notice(key.clone(), notice);
+        }
+        let content = stored.content;
         described.entry.kind = EntryKind::File(FileEntry { content, ..file_entry(&captured) });
-        let record = record_of(key, &captured);
+        let mut record = record_of(key, &captured);
+        record.version = stored.version;
         self.report(key, &record);
         if database.item.stat.links > 1 && captured.journal_mode == JournalMode::Wal {
             let what =
@@ -161,6 +167,10 @@ impl Act<'_, '_> {
         let captured_at_ns = captured.started_ns;
         self.done.named.push(Named { database: key.clone(), captured_at_ns, asked, rounds });
         Ok(())
+    }
+
+    fn captured_store(&self) -> CapturedStore<'_> {
+        CapturedStore { request: self.request, blobs: self.blobs, stop: self.stop }
     }
 
     /// Saves the bytes of a database that could not be captured, read like those of any file; its log and its journal too.

@@ -9,6 +9,7 @@ use crate::codec::manifest::{Entry, EntryKey};
 use crate::codec::snapshot::DatabaseRecord;
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::BlobWrite;
+use crate::repo::error::Damage;
 use crate::snapshot::archive::databases::{Held, Kept};
 use crate::snapshot::archive::draft::Finished;
 use crate::snapshot::archive::file::FileStore;
@@ -36,6 +37,8 @@ pub(super) struct LateEntries {
     pub(super) entries: BTreeMap<EntryKey, Entry>,
     /// In the order of the manifest.
     pub(super) databases: Vec<DatabaseRecord>,
+    /// Why earlier versions of them could not be built upon.
+    pub(super) damage: Vec<Damage>,
     /// What the rows of captured databases name.
     pub(super) named: Vec<Named>,
 }

@@ -18,10 +18,11 @@ use crate::codec::snapshot::{Counts, DatabaseRecord, FindingKind};
 use crate::id::BlobId;
 use crate::observe::Observer;
 use crate::repo::blobs::{BlobRead, BlobWrite};
-use crate::repo::error::RepoError;
+use crate::repo::error::{Damage, RepoError};
 use crate::snapshot::error::SnapshotError;
 use crate::snapshot::source::error::SourceError;
 use crate::snapshot::source::walk::{Source, WalkOptions};
+use crate::snapshot::version::stack::Moment;
 use crate::sqlite::captured::CaptureError;
 use crate::sqlite::questions::ReferenceQuery;
 
@@ -117,6 +118,21 @@ pub struct Request<'a> {
     pub references: &'a [ReferenceQuery],
     /// Whether a finding was seen and accepted before, so that nothing is to be waited for on its account.
     pub accepted: &'a (dyn Fn(&SourceFinding) -> bool + Sync),
+    /// What databases are stored upon; without it each is stored whole, as chunks.
+    pub versions: Option<Versions<'a>>,
+}
+
+/// Earlier versions of the source's databases, and what decides how a new one lies on them.
+#[derive(Clone, Copy)]
+pub struct Versions<'a> {
+    /// Reads them.
+    pub blobs: &'a dyn BlobRead,
+    /// The version records of a database, newest first.
+    pub of: &'a (dyn Fn(&EntryKey) -> Vec<BlobId> + Sync),
+    /// When this snapshot and the one before it are.
+    pub moment: Moment<'a>,
+    /// Bytes that stay free on the disk of the spool directory.
+    pub min_free_bytes: u64,
 }
 
 /// Something about the source that a person should know.
@@ -149,6 +165,8 @@ pub struct Archived {
     pub notices: Vec<SourceFinding>,
     /// The previous manifest could not be read to its end; everything after that point was read again.
     pub parent_damage: Option<RepoError>,
+    /// Why earlier versions of databases could not be built upon.
+    pub version_damage: Vec<Damage>,
 }
 
 /// Archives a source into an open session.
@@ -162,7 +180,8 @@ pub fn archive(
         scan(request, blobs, observer, &mut tally)?;
     let mut draft = draft.finish().map_err(ArchiveError::Spool)?;
     let left = Left { late: &late, watched, draft: &mut draft };
-    let late = capture_all(request, blobs, observer, left, &mut tally)?;
+    let mut late = capture_all(request, blobs, observer, left, &mut tally)?;
+    let version_damage = std::mem::take(&mut late.0.damage);
     let (manifest, databases) = assemble(request, (blobs, observer), &mut draft, late, &mut tally)?;
     Ok(Archived {
         manifest,
@@ -173,5 +192,6 @@ pub fn archive(
         unlisted_open: tally.unlisted_open,
         notices: tally.notices,
         parent_damage,
+        version_damage,
     })
 }

@@ -1,71 +1,129 @@
-//! Storing the bytes of a captured database: by groups of pages where they are pages.
+//! Storing the bytes of a captured database: as a version where they are pages, like any file where they are not.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-
-use crate::chunker::pages::{DEFAULT_GROUP_BYTES, PageGroup, PageGroups};
-use crate::chunker::params::Params;
-use crate::codec::content::{ChunkRef, Content};
-use crate::codec::pack::PackClass;
-use crate::id::BlobType;
-use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
-use crate::snapshot::archive::ArchiveError;
+use crate::codec::content::Content;
+use crate::codec::manifest::EntryKey;
+use crate::codec::snapshot::DatabaseLabel;
+use crate::id::BlobId;
+use crate::repo::blobs::BlobWrite;
+use crate::repo::error::{Damage, RepoError};
 use crate::snapshot::archive::file::{FileStore, Stored};
+use crate::snapshot::archive::reading::{absolute, source_of};
 use crate::snapshot::archive::stop::Stop;
-use crate::snapshot::content::write::ContentWriter;
-use crate::sqlite::captured::Captured;
+use crate::snapshot::archive::{ArchiveError, Request, Versions};
+use crate::snapshot::error::SnapshotError;
+use crate::snapshot::source::walk::Item;
+use crate::snapshot::version::store::{SpoolRoom, SpooledPages, StoreError, VersionStore};
+use crate::sqlite::captured::{CaptureError, Captured};
+use crate::sqlite::spool::{Space, SpoolError};
 
-/// Groups that are read and stored side by side.
-const GROUPS_AT_ONCE: usize = 4;
+/// A spool beyond this is worth a word: people wonder where their disk went.
+const LARGE_SPOOL_BYTES: u64 = 1_000_000_000;
 
 /// Takes captured databases in.
 pub(super) struct CapturedStore<'a> {
-    pub(super) cut: Params,
+    pub(super) request: &'a Request<'a>,
     pub(super) blobs: &'a dyn BlobWrite,
     pub(super) stop: &'a Stop<'a>,
 }
 
+/// A database that was stored.
+pub(super) struct StoredDatabase {
+    pub(super) content: Content,
+    /// Its version record, if it is a version.
+    pub(super) version: Option<BlobId>,
+    pub(super) damage: Vec<Damage>,
+    pub(super) notices: Vec<String>,
+}
+
 impl CapturedStore<'_> {
-    pub(super) fn store(&self, captured: &Captured) -> Result<Content, ArchiveError> {
-        match page_groups(captured) {
-            Some(groups) => self.store_groups(&captured.file, &groups),
-            None => self.store_plainly(captured),
-        }
-    }
-
-    fn store_groups(&self, file: &File, groups: &[PageGroup]) -> Result<Content, ArchiveError> {
-        let mut content = ContentWriter::new(self.blobs);
-        for batch in groups.chunks(GROUPS_AT_ONCE) {
-            self.stop.check()?;
-            let stored: Vec<ChunkRef> = batch
-                .into_par_iter()
-                .map(|group| self.store_group(file, group))
-                .collect::<Result<_, _>>()?;
-            for chunk in stored {
-                content.push(chunk)?;
+    /// Refuses to begin where a database and the version before it do not fit into the spool directory together.
+    pub(super) fn admit(&self, item: &Item) -> Result<(), ArchiveError> {
+        let Some(versions) = self.request.versions else { return Ok(()) };
+        let before = self.versions(versions, &|| false).spool_bytes(&(versions.of)(&item.key));
+        let dir = self.request.spool_dir;
+        let admitted = match Space::of(dir) {
+            Ok(space) => {
+                let need = item.stat.size.saturating_add(before);
+                space.admit(dir, need, versions.min_free_bytes)
             }
-        }
-        Ok(content.finish()?)
+            Err(source) => Err(SpoolError::Io { dir: dir.to_owned(), source }),
+        };
+        admitted.map_err(|source| self.no_spool(&item.key, source))
     }
 
-    fn store_group(&self, file: &File, group: &PageGroup) -> Result<ChunkRef, ArchiveError> {
-        let mut plain = vec![0; usize::try_from(group.len).unwrap_or_default()];
-        file.read_exact_at(&mut plain, group.offset).map_err(ArchiveError::Spool)?;
-        let blob = NewBlob {
-            blob_type: BlobType::Data,
-            class: PackClass::BaseGroups,
-            compression: Compression::Always,
-            plain: &plain,
+    pub(super) fn store(
+        &self,
+        key: &EntryKey,
+        captured: &Captured,
+    ) -> Result<StoredDatabase, ArchiveError> {
+        let mut stored = match (self.request.versions, pages_of(captured)) {
+            (Some(versions), Some(pages)) => self.store_version(key, versions, pages)?,
+            _ => StoredDatabase {
+                content: self.store_plainly(captured)?,
+                version: None,
+                damage: Vec::new(),
+                notices: Vec::new(),
+            },
         };
-        Ok(ChunkRef { id: self.blobs.put(blob)?.id, len: plain.len() as u64 })
+        if captured.len > LARGE_SPOOL_BYTES {
+            let dir = self.request.spool_dir.display();
+            let twice =
+                if stored.version.is_some() { ", and the version before beside it" } else { "" };
+            let what = format!("{} bytes were captured to {dir}{twice}", captured.len);
+            stored.notices.push(what);
+        }
+        Ok(stored)
+    }
+
+    fn store_version(
+        &self,
+        key: &EntryKey,
+        versions: Versions<'_>,
+        pages: SpooledPages<'_>,
+    ) -> Result<StoredDatabase, ArchiveError> {
+        let cancelled = || self.stop.check().is_err();
+        let stored = self.versions(versions, &cancelled).store(pages, &(versions.of)(key));
+        let stored = stored.map_err(|error| match error {
+            StoreError::Snapshot(SnapshotError::Repo(RepoError::Cancelled)) => {
+                ArchiveError::Cancelled
+            }
+            StoreError::Snapshot(error) => error.into(),
+            StoreError::Spool(source) => self.no_spool(key, source),
+            StoreError::File(error) => ArchiveError::Spool(error),
+        })?;
+        let (version, content) = (Some(stored.record), stored.content);
+        Ok(StoredDatabase { content, version, damage: stored.damage, notices: stored.notices })
+    }
+
+    fn versions<'v>(
+        &'v self,
+        versions: Versions<'v>,
+        cancelled: &'v (dyn Fn() -> bool + Sync),
+    ) -> VersionStore<'v> {
+        VersionStore {
+            read: versions.blobs,
+            write: self.blobs,
+            moment: versions.moment,
+            room: SpoolRoom {
+                dir: self.request.spool_dir,
+                min_free_bytes: versions.min_free_bytes,
+            },
+            cancelled,
+        }
+    }
+
+    fn no_spool(&self, key: &EntryKey, source: SpoolError) -> ArchiveError {
+        let path = absolute(source_of(self.request, key), key);
+        ArchiveError::Capture(CaptureError::Spool { path, source })
     }
 
     /// Bytes that are not known to be pages are cut like any file.
     fn store_plainly(&self, captured: &Captured) -> Result<Content, ArchiveError> {
         let mut bytes = SpoolBytes { file: &captured.file, at: 0, failure: None };
-        let mut store = FileStore::new(self.cut, self.blobs, self.stop);
+        let mut store = FileStore::new(self.request.cut, self.blobs, self.stop);
         let stored = store.store(&mut bytes, captured.len, |_| false)?;
         match bytes.failure {
             Some(error) => Err(ArchiveError::Spool(error)),
@@ -74,15 +132,16 @@ impl CapturedStore<'_> {
     }
 }
 
-/// The groups of a database that is whole pages; nothing for other bytes.
-fn page_groups(captured: &Captured) -> Option<Vec<PageGroup>> {
-    let whole =
-        captured.page_count.checked_mul(u64::from(captured.page_size)) == Some(captured.len);
-    let page_count = u32::try_from(captured.page_count).ok().filter(|count| whole && *count > 0)?;
-    let groups = PageGroups::new(captured.page_size, DEFAULT_GROUP_BYTES).ok()?;
-    Some(groups.of_database(page_count).collect())
+/// The pages of a database that is nothing but whole pages, and one of its own states.
+fn pages_of(captured: &Captured) -> Option<SpooledPages<'_>> {
+    let page_size = captured.page_size;
+    let sound = captured.label == DatabaseLabel::Committed
+        && page_size.is_power_of_two()
+        && (512..=65_536).contains(&page_size)
+        && captured.page_count.checked_mul(u64::from(page_size)) == Some(captured.len);
+    let page_count = u32::try_from(captured.page_count).ok().filter(|count| sound && *count > 0)?;
+    Some(SpooledPages { file: &captured.file, page_size, page_count })
 }
-
 /// The bytes of a spool, read without moving its cursor; remembers why it failed.
 struct SpoolBytes<'a> {
     file: &'a File,

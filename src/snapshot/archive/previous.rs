@@ -4,13 +4,14 @@ use std::iter::Peekable;
 
 use crate::codec::content::Content;
 use crate::codec::manifest::{Entry, EntryKey, EntryKind};
-use crate::id::BlobType;
+use crate::id::{BlobId, BlobType};
 use crate::repo::blobs::{BlobRead, BlobWrite};
 use crate::repo::error::RepoError;
 use crate::snapshot::archive::Parent;
 use crate::snapshot::archive::references::carry::Watched;
 use crate::snapshot::content::read::chunks;
 use crate::snapshot::manifest::read::{Entries, ManifestReader};
+use crate::snapshot::version::load::{base_list, load_version};
 
 /// The entries of the parent that the walk has not come to yet.
 pub(super) struct Previous<'a> {
@@ -107,6 +108,9 @@ fn has_all(
     read: &dyn BlobRead,
     blobs: &dyn BlobWrite,
 ) -> Result<bool, RepoError> {
+    if let Content::Version { record, len } = content {
+        return has_version((record, *len), read, blobs);
+    }
     if let Content::List { root, .. } = content
         && !blobs.has(BlobType::ContentList, root)?
     {
@@ -122,4 +126,28 @@ fn has_all(
         }
     }
     Ok(true)
+}
+
+/// The record, the base's list and chunks, and all segments. Nothing is decoded: what is listed here at places that may be relied upon
+/// was proved when it was stored.
+fn has_version(
+    (id, len): (&BlobId, u64),
+    read: &dyn BlobRead,
+    blobs: &dyn BlobWrite,
+) -> Result<bool, RepoError> {
+    if !blobs.has(BlobType::VersionRecord, id)? {
+        return Ok(false);
+    }
+    let record = match load_version(read, id, Some(len)) {
+        Ok(record) => record,
+        Err(error) if error.damage().is_some() => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for segment in record.layers.iter().flat_map(|layer| &layer.segments) {
+        if !blobs.has(BlobType::PagePatch, &segment.id)? {
+            return Ok(false);
+        }
+    }
+    let base = base_list(&record);
+    has_all(&Content::List { root: base.id, len: base.len }, read, blobs)
 }

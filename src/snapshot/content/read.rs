@@ -6,7 +6,7 @@ use std::vec;
 use crate::codec::content::{ChunkRef, Content, ContentList};
 use crate::id::BlobType;
 use crate::repo::blobs::BlobRead;
-use crate::repo::error::Result;
+use crate::repo::error::{RepoError, Result};
 use crate::snapshot::structure::{damaged, load};
 
 /// A chunk and where it stands.
@@ -18,7 +18,7 @@ pub struct PlacedChunk {
     pub chunk: ChunkRef,
 }
 
-/// The chunks of a file's content, in order.
+/// The chunks of a file's content, in order. A version of a database has none: that is an error.
 pub fn chunks<'b>(content: &Content, blobs: &'b dyn BlobRead) -> Chunks<'b> {
     Chunks::of(content, blobs, 0)
 }
@@ -81,6 +81,8 @@ enum Items {
     Chunks,
     /// Lists of this level, which is not known of the one at the top.
     Lists(Option<u8>),
+    /// None: a version is not a sequence of chunks.
+    Version,
 }
 
 struct Level {
@@ -102,7 +104,10 @@ impl<'b> Chunks<'b> {
     fn of(content: &Content, blobs: &'b dyn BlobRead, from: u64) -> Self {
         let (items, kind) = match content {
             Content::Inline(chunks) => (chunks.clone(), Items::Chunks),
-            Content::Version { .. } => (Vec::new(), Items::Chunks),
+            // Whoever asks forgot to ask what it is: an error is better than an empty file.
+            Content::Version { record, len } => {
+                (vec![ChunkRef { id: *record, len: *len }], Items::Version)
+            }
             Content::List { root, len } => {
                 (vec![ChunkRef { id: *root, len: *len }], Items::Lists(None))
             }
@@ -127,6 +132,10 @@ impl<'b> Chunks<'b> {
                 Items::Chunks => {
                     self.offset = end;
                     return Ok(Some(PlacedChunk { offset, chunk: item }));
+                }
+                Items::Version => {
+                    let what = format!("the database version {} has no chunks of its own", item.id);
+                    return Err(RepoError::Unsupported { what });
                 }
                 Items::Lists(level) => self.descend(ListPromise { item, level })?,
             }

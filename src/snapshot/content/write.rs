@@ -56,6 +56,21 @@ impl<'a, W: BlobWrite + ?Sized> ContentWriter<'a, W> {
         Ok(Content::Inline(self.inline))
     }
 
+    /// The list at the top, also where the chunks are few; nothing without any chunk.
+    pub fn finish_as_list(mut self) -> Result<Option<ChunkRef>> {
+        if self.lists.is_none() && !self.inline.is_empty() {
+            if let [only] = self.inline[..] {
+                // A tree of one item has no node of its own.
+                return Ok(Some(Lists { blobs: self.blobs }.store(0, vec![only])?));
+            }
+            self.begin_lists()?;
+        }
+        match self.lists {
+            Some(lists) => Ok(lists.finish()?),
+            None => Ok(None),
+        }
+    }
+
     fn begin_lists(&mut self) -> Result<()> {
         let mut lists = Tower::new(Lists { blobs: self.blobs });
         for chunk in self.inline.drain(..) {

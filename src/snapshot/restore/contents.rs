@@ -1,5 +1,6 @@
 //! Where the bytes of files come from.
 
+use std::fs::File;
 use std::ops::ControlFlow;
 
 use crate::codec::content::{ChunkRef, Content};
@@ -7,6 +8,8 @@ use crate::codec::index::Place;
 use crate::id::BlobType;
 use crate::repo::blobs::BlobRead;
 use crate::repo::error::{Damage, RepoError};
+use crate::snapshot::version::decode::{MakeError, Watch};
+use crate::snapshot::version::read::make_database;
 
 /// Gives the bytes of a file's content, proved, from any thread.
 pub trait FileContents: Sync {
@@ -19,9 +22,13 @@ pub trait FileContents: Sync {
         content: &Content,
         take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), RepoError>;
+
+    /// Makes a content that is no sequence of pieces in an empty file, open for reading and writing, and proves it there. False,
+    /// and nothing done, when it is one.
+    fn make(&self, content: &Content, file: &File, watch: Watch<'_>) -> Result<bool, MakeError>;
 }
 
-/// Contents that are sequences of chunks, which `chunks` enumerates.
+/// Contents that are sequences of chunks, which `chunks` enumerates, or versions of databases.
 pub struct Chunked<'a, F> {
     blobs: &'a dyn BlobRead,
     chunks: F,
@@ -44,6 +51,9 @@ where
     I: Iterator<Item = Result<ChunkRef, RepoError>>,
 {
     fn place(&self, content: &Content) -> Option<Place> {
+        if let Content::Version { record, .. } = content {
+            return self.blobs.place(BlobType::VersionRecord, record).ok()?;
+        }
         // An error here will be met again, and reported, when the file's turn comes.
         let first = (self.chunks)(content).next()?.ok()?;
         self.blobs.place(BlobType::Data, &first.id).ok()?
@@ -65,6 +75,12 @@ where
             }
         }
         Ok(())
+    }
+
+    fn make(&self, content: &Content, file: &File, watch: Watch<'_>) -> Result<bool, MakeError> {
+        let Content::Version { record, len } = content else { return Ok(false) };
+        make_database(self.blobs, (record, *len), file, watch)?;
+        Ok(true)
     }
 }
 

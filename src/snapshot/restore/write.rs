@@ -1,8 +1,9 @@
 //! Writing the files of a batch, on several threads, in the order in which their bytes are stored.
 
+use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -19,6 +20,7 @@ use crate::snapshot::restore::metadata::apply_to_fd;
 use crate::snapshot::restore::plan::FileJob;
 use crate::snapshot::source::metadata::Stat;
 use crate::snapshot::trail::Trail;
+use crate::snapshot::version::decode::{MakeError, Watch};
 
 /// What writing needs to know.
 #[derive(Clone, Copy)]
@@ -109,14 +111,33 @@ impl Writer<'_> {
         }
     }
 
-    fn fill(self, file: &OwnedFd, job: &FileJob) -> Result<Written, Failure> {
-        let bytes = self.copy(file, job)?;
+    fn fill(self, file: &File, job: &FileJob) -> Result<Written, Failure> {
+        let bytes = match self.make(file, job)? {
+            Some(bytes) => bytes,
+            None => self.copy(file, job)?,
+        };
         let notes = apply_to_fd(file, &job.entry);
         let made = if job.linked { Some(identity(file, job)?) } else { None };
         Ok(Written { bytes, notes, made })
     }
 
-    fn copy(self, file: &OwnedFd, job: &FileJob) -> Result<u64, Failure> {
+    /// What is a version of a database is made in its place.
+    fn make(self, file: &File, job: &FileJob) -> Result<Option<u64>, Failure> {
+        let (cancelled, advance) =
+            (|| self.observer.cancelled(), |bytes| self.observer.advance(0, bytes));
+        let watch = Watch { cancelled: &cancelled, advance: &advance };
+        match self.contents.make(&job.file.content, file, watch) {
+            Ok(false) => Ok(None),
+            Ok(true) if job.file.sparse.is_some() => {
+                Err(Failure::Damaged("a database whose entry has holes in it".to_owned()))
+            }
+            Ok(true) => Ok(Some(job.file.size)),
+            Err(MakeError::Repository(error)) => Err(Failure::of_repository(error)),
+            Err(MakeError::File(error)) => Err(Failure::of_target(&job.path, error)),
+        }
+    }
+
+    fn copy(self, file: &File, job: &FileJob) -> Result<u64, Failure> {
         let refuse = |error: io::Error| Failure::of_target(&job.path, error);
         let whole = [Extent { offset: 0, len: job.file.size }];
         let mut cursor = Cursor::new(file.as_fd(), job.file.sparse.as_deref().unwrap_or(&whole));
@@ -154,12 +175,12 @@ fn shortage(file: &FileEntry, written: u64) -> String {
     format!("only {written} bytes of it could be had, its length is {}", file.size)
 }
 
-fn create(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR)?)
+fn create(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR)?.into())
 }
 
-fn identity(file: &OwnedFd, job: &FileJob) -> Result<Made, Failure> {
+fn identity(file: &File, job: &FileJob) -> Result<Made, Failure> {
     let stat = Stat::of_fd(file).map_err(|error| Failure::of_target(&job.path, error))?;
     Ok(Made { path: job.path.clone(), device: stat.device, inode: stat.inode })
 }

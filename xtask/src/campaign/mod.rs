@@ -28,7 +28,7 @@ struct Campaign {
     what: &'static str,
 }
 
-const CAMPAIGNS: [Campaign; 7] = [
+const CAMPAIGNS: [Campaign; 10] = [
     Campaign {
         name: "crash",
         filter: "crash",
@@ -63,6 +63,27 @@ const CAMPAIGNS: [Campaign; 7] = [
         count: 500,
         batch: 20,
         what: "snapshots of a database under a committing writer",
+    },
+    Campaign {
+        name: "torture",
+        filter: "torture",
+        count: 10_000,
+        batch: 500,
+        what: "captured databases beside writers in every journal mode that checkpoint, VACUUM and are killed",
+    },
+    Campaign {
+        name: "large",
+        filter: "large_databases",
+        count: 3,
+        batch: 1,
+        what: "captures of a database beyond 1 GiB, sparse in its source, 1.2 GB in the spool",
+    },
+    Campaign {
+        name: "references",
+        filter: "references_of_an_application_that_writes_files_first",
+        count: 2_000,
+        batch: 100,
+        what: "snapshots of an application at work, each held against what its rows name",
     },
     Campaign {
         name: "mutations",

@@ -33,6 +33,7 @@ pub(super) const ROOMS: [Room; 16] = [
             "observe",
             "chunker",
             "codec",
+            "delta",
             "sqlite",
             "repo/disk",
             "repo/backend",

@@ -41,6 +41,15 @@ impl Stage for LocalStage {
         Ok(Box::new(Area::begin(&self.area)?))
     }
 
+    fn read_back(&self, key: &Key, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let state = self.area.state();
+        let finished = state.finished.iter().find(|object| object.key == *key);
+        let missing = || BackendError::NotFound { key: key.to_string() };
+        let temporary = finished.map(|object| object.temporary.clone()).ok_or_else(missing)?;
+        drop(state);
+        self.area.read(&temporary, offset, len)
+    }
+
     fn barrier(&self) -> Result<()> {
         self.area.barrier()
     }
@@ -109,6 +118,18 @@ impl Area {
             let file = area.medium.disk().create_new(&temporary)?;
             Ok(LocalUpload { area: Arc::clone(area), temporary, file: Some(file), len: 0 })
         })
+    }
+
+    fn read(&self, temporary: &str, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        match self.medium.disk().read_at(temporary, offset, &mut bytes) {
+            Ok(()) => Ok(bytes),
+            Err(error) if error.kind() == DiskErrorKind::ShortRead => {
+                let end = offset.saturating_add(len as u64);
+                Err(BackendError::ShortObject { key: temporary.to_owned(), end })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn next_name(&self) -> Result<String> {
@@ -270,6 +291,10 @@ impl Upload for LocalUpload {
         let temporary = mem::take(&mut self.temporary);
         self.area.state().finished.push_back(Finished { temporary, key: key.clone(), file });
         Ok(())
+    }
+
+    fn read_back(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        self.area.read(&self.temporary, offset, len)
     }
 
     fn len(&self) -> u64 {

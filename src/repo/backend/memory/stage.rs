@@ -43,6 +43,12 @@ impl Stage for MemoryStage {
         Ok(Box::new(MemoryUpload { area: Arc::clone(&self.0), bytes: Vec::new() }))
     }
 
+    fn read_back(&self, key: &Key, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let state = self.0.state()?;
+        let missing = || BackendError::NotFound { key: key.to_string() };
+        part(state.finished.get(key).ok_or_else(missing)?, key.as_str(), offset, len)
+    }
+
     fn barrier(&self) -> Result<()> {
         let mut state = self.0.state()?;
         let mut store = self.0.store.get();
@@ -105,7 +111,18 @@ impl Upload for MemoryUpload {
         Ok(())
     }
 
+    fn read_back(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        part(&self.bytes, "an object without a name", offset, len)
+    }
+
     fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
+}
+
+fn part(bytes: &[u8], key: &str, offset: u64, len: usize) -> Result<Vec<u8>> {
+    let end = offset.saturating_add(len as u64);
+    let range = usize::try_from(offset).ok().zip(usize::try_from(end).ok());
+    let part = range.and_then(|(from, end)| bytes.get(from..end));
+    part.map(<[u8]>::to_vec).ok_or_else(|| BackendError::ShortObject { key: key.to_owned(), end })
 }

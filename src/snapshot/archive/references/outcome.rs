@@ -189,11 +189,10 @@ fn skip_until(set: &mut Set, at: &mut usize, key: Option<&EntryKey>) {
     while let Some(file) = set.files.get_mut(*at)
         && key.is_none_or(|key| file.key < *key)
     {
-        file.flaw = Some(match file.flaw {
-            Some(flaw @ (Flaw::Missing | Flaw::Unreadable | Flaw::Excluded)) => flaw,
-            Some(flaw @ (Flaw::NotEntered | Flaw::NotAFile)) => flaw,
-            _ => Flaw::NotSaved,
-        });
+        // What is wrong with an entry that there was is not why there is none.
+        let why =
+            file.flaw.filter(|flaw| !matches!(flaw, Flaw::Size | Flaw::Hash | Flaw::Unproved));
+        file.flaw = Some(why.unwrap_or(Flaw::NotSaved));
         *at += 1;
     }
 }

@@ -1,0 +1,201 @@
+//! Laying a version into a file: the base, then layer after layer in place.
+//!
+//! Invariant: a page is read as an old image only where the version below has it.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+use crate::codec::content::Content;
+use crate::codec::version::{Layer, SegmentRef, VersionRecord};
+use crate::delta::decode::Segment;
+use crate::delta::error::DeltaError;
+use crate::id::{BlobId, BlobType};
+use crate::repo::blobs::BlobRead;
+use crate::repo::error::RepoError;
+use crate::snapshot::content::read::{Chunks, PlacedChunk, chunks, read_chunk};
+use crate::snapshot::structure::damaged;
+use crate::snapshot::version::load::{base_list, page_count_with, refused};
+
+/// Chunks of a base are read side by side up to so many bytes, which are then in memory.
+const AT_ONCE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Why a database could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// The repository does not have it, or the caller asked to stop.
+    #[error(transparent)]
+    Repository(#[from] RepoError),
+    /// The file that it should be made in.
+    #[error(transparent)]
+    File(#[from] io::Error),
+}
+
+/// Who is told, and says when to stop.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// True when the work should end.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// So many more bytes are laid down.
+    pub advance: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Watch<'_> {
+    /// Nobody.
+    pub const NOBODY: Watch<'static> = Watch { cancelled: &|| false, advance: &|_| {} };
+
+    fn check(&self) -> Result<(), RepoError> {
+        if (self.cancelled)() { Err(RepoError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// What could not be decoded, by the id of the list or the segment that it failed at.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) part: BlobId,
+    pub(super) error: Box<MakeError>,
+}
+
+impl Failed {
+    fn at(part: &BlobId, error: impl Into<MakeError>) -> Self {
+        Self { part: *part, error: Box::new(error.into()) }
+    }
+}
+
+/// A version that is being made.
+#[derive(Clone, Copy)]
+pub(super) struct Decoder<'a> {
+    pub(super) blobs: &'a dyn BlobRead,
+    pub(super) id: &'a BlobId,
+    pub(super) record: &'a VersionRecord,
+    /// Open for reading and writing; what it held is overwritten.
+    pub(super) file: &'a File,
+    pub(super) watch: Watch<'a>,
+}
+
+impl Decoder<'_> {
+    /// Makes the state with so many layers; pages beyond its count are left in the file. Returns the pages of each layer.
+    pub(super) fn decode(self, layers: usize) -> Result<Vec<Vec<u32>>, Failed> {
+        self.base().map_err(|error| Failed::at(&self.record.base.list, error))?;
+        let layers = self.record.layers.iter().take(layers).enumerate();
+        layers.map(|(below, layer)| self.layer(below, layer)).collect()
+    }
+
+    fn base(self) -> Result<(), MakeError> {
+        let list = base_list(self.record);
+        let content = Content::List { root: list.id, len: list.len };
+        let mut chunks = chunks(&content, self.blobs);
+        loop {
+            self.watch.check()?;
+            let batch = next_batch(&mut chunks)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            batch.par_iter().try_for_each(|placed| {
+                let bytes = read_chunk(self.blobs, &placed.chunk)?;
+                self.file.write_all_at(&bytes, placed.offset)?;
+                (self.watch.advance)(placed.chunk.len);
+                Ok::<_, MakeError>(())
+            })?;
+        }
+    }
+
+    fn layer(self, below: usize, layer: &Layer) -> Result<Vec<u32>, Failed> {
+        let below = page_count_with(self.record, below);
+        let mut seen = HashSet::new();
+        for segment in &layer.segments {
+            self.watch.check().map_err(|error| Failed::at(&segment.id, error))?;
+            self.segment(segment, (below, layer.page_count), &mut seen)
+                .map_err(|error| Failed::at(&segment.id, error))?;
+        }
+        let new = seen.iter().filter(|number| **number > below).count() as u64;
+        if new < u64::from(layer.page_count.saturating_sub(below)) {
+            let error = refused(self.id, "a layer lacks pages that are beyond what is below it");
+            return Err(Failed::at(self.id, error));
+        }
+        Ok(seen.into_iter().collect())
+    }
+
+    fn segment(
+        self,
+        said: &SegmentRef,
+        (below, page_count): (u32, u32),
+        seen: &mut HashSet<u32>,
+    ) -> Result<(), MakeError> {
+        let bytes = self.blobs.get(BlobType::PagePatch, &said.id)?;
+        let refuse = |error: DeltaError| damaged(BlobType::PagePatch, &said.id, error.to_string());
+        let segment = Segment::parse(&bytes, self.record.page_size).map_err(refuse)?;
+        if let Some(fault) = fault(&segment, said, page_count, seen) {
+            return Err(damaged(BlobType::PagePatch, &said.id, fault).into());
+        }
+        let old = |number: u32, image: &mut [u8]| self.old_image(below, number, image);
+        let make = |place| segment.page(place, old);
+        // All of them before the first is written: they are made from each other's old images.
+        let images: Vec<Vec<u8>> = (0..segment.page_count())
+            .into_par_iter()
+            .map(make)
+            .collect::<Result<_, PageError>>()
+            .map_err(|error| match error {
+                PageError::Delta(error) => MakeError::from(refuse(error)),
+                PageError::File(error) => error.into(),
+            })?;
+        for (number, image) in segment.numbers().zip(images) {
+            self.file.write_all_at(&image, self.offset(number))?;
+        }
+        Ok(())
+    }
+
+    fn old_image(self, below: u32, number: u32, image: &mut [u8]) -> Result<bool, PageError> {
+        if number > below {
+            return Ok(false);
+        }
+        self.file.read_exact_at(image, self.offset(number))?;
+        Ok(true)
+    }
+
+    fn offset(self, number: u32) -> u64 {
+        u64::from(number.saturating_sub(1)) * u64::from(self.record.page_size)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum PageError {
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
+    #[error(transparent)]
+    File(#[from] io::Error),
+}
+
+/// What must hold of a segment among those of its layer, whose pages so far are `seen`; its own are added.
+pub(super) fn fault(
+    segment: &Segment<'_>,
+    said: &SegmentRef,
+    page_count: u32,
+    seen: &mut HashSet<u32>,
+) -> Option<String> {
+    if segment.page_count() as u64 != u64::from(said.pages) {
+        return Some(format!("{} pages, not {}", segment.page_count(), said.pages));
+    }
+    segment.numbers().find_map(|number| {
+        if number > page_count {
+            return Some(format!("page {number} of a database of {page_count} pages"));
+        }
+        (!seen.insert(number)).then(|| format!("page {number}, which is in another segment too"))
+    })
+}
+
+/// The next chunks, few enough to be in memory together.
+fn next_batch(chunks: &mut Chunks<'_>) -> Result<Vec<PlacedChunk>, RepoError> {
+    let (mut batch, mut bytes) = (Vec::new(), 0_u64);
+    while bytes < AT_ONCE_BYTES
+        && let Some(placed) = chunks.next()
+    {
+        let placed = placed?;
+        bytes = bytes.saturating_add(placed.chunk.len);
+        batch.push(placed);
+    }
+    Ok(batch)
+}

@@ -1,0 +1,90 @@
+//! What a person has seen and accepted does not count when it comes again; everything else does.
+
+use larder::codec::snapshot::{FindingKind, Outcome};
+use larder::ops::accept::{AcceptReport, accept};
+use larder::ops::backup::BackupReport;
+use larder::ops::catalog::Catalog;
+use larder::sqlite::questions::Answer;
+
+use crate::references::rig::{Rig, Scripted, first_set, named, query, rows, said};
+
+fn accept_newest(rig: &Rig) -> AcceptReport {
+    let repository = rig.world.repository();
+    let catalog = Catalog::open(&repository).unwrap();
+    let snapshot = catalog.select("latest", None, &jiff::tz::TimeZone::UTC).unwrap();
+    accept(&catalog, snapshot, &rig.host(&|| {})).unwrap()
+}
+
+fn open(report: &BackupReport) -> Vec<String> {
+    let findings = report.record.findings.iter().filter(|finding| !finding.accepted);
+    findings.map(|it| it.subject.escape_ascii().to_string()).collect()
+}
+
+#[test]
+fn accepted_findings_no_longer_count_and_new_ones_do() {
+    let rig = Rig::new(141, &[("a", "one")]);
+    let night = |files: &[(&str, Option<u64>)]| {
+        let capture = Scripted::new(|_| vec![rows(files)]);
+        (rig.night(&capture), capture.captures())
+    };
+    let (first, _) = night(&[("a", Some(3)), ("gone", None), ("lost", Some(2))]);
+    assert_eq!(first.record.outcome, Outcome::WithFindings);
+    assert_eq!(accept_newest(&rig), AcceptReport { accepted: 2, already: 0, unlisted: 0 });
+    // Accepted once is accepted: nothing is written again.
+    let facts = std::fs::read_dir(rig.world.path("repo/facts")).unwrap().count();
+    assert_eq!(accept_newest(&rig), AcceptReport { accepted: 0, already: 2, unlisted: 0 });
+    assert_eq!(std::fs::read_dir(rig.world.path("repo/facts")).unwrap().count(), facts);
+
+    let (second, captures) = night(&[("a", Some(3)), ("gone", None), ("lost", Some(2))]);
+    assert_eq!((second.record.outcome, captures), (Outcome::Clean, 1), "nobody waits for them");
+    assert_eq!(open(&second), [""; 0]);
+    assert_eq!(second.record.findings_total, 2, "they are said all the same");
+    assert_eq!((first_set(&second).present, first_set(&second).accepted), (1, 2));
+
+    let (third, _) = night(&[("gone", None), ("lost", Some(3)), ("new", None)]);
+    assert_eq!(third.record.outcome, Outcome::WithFindings);
+    assert_eq!(open(&third), ["files/new"]);
+    assert_eq!(accept_newest(&rig), AcceptReport { accepted: 1, already: 2, unlisted: 0 });
+    // The file is there again, as another one: that is nothing that anybody has seen.
+    rig.write("gone", "not what it was");
+    let (fourth, _) = night(&[("gone", Some(4))]);
+    assert_eq!(open(&fourth), ["files/gone"]);
+}
+
+#[test]
+fn what_a_record_does_not_list_cannot_be_accepted() {
+    let rig = Rig::new(142, &[]);
+    let names: Vec<String> = (0..1003).map(|n| format!("{n:04}")).collect();
+    let all = || named(names.iter().map(|name| (name.as_str(), None, None)));
+    let night = |answer: &Answer| rig.night(&Scripted::new(|_| vec![answer.clone()]));
+    night(&all());
+    assert_eq!(accept_newest(&rig), AcceptReport { accepted: 1000, already: 0, unlisted: 3 });
+    let second = night(&all());
+    assert_eq!(second.record.outcome, Outcome::WithFindings);
+    assert_eq!(
+        open(&second),
+        ["files/1000", "files/1001", "files/1002"],
+        "those that count come first"
+    );
+    assert_eq!(accept_newest(&rig).accepted, 3);
+    assert_eq!(night(&all()).record.outcome, Outcome::Clean);
+}
+
+#[test]
+fn another_source_has_findings_of_its_own() {
+    let rig = Rig::new(143, &[]);
+    let capture = || Scripted::new(|_| vec![rows(&[("gone", None)])]);
+    rig.night(&capture());
+    accept_newest(&rig);
+    let options = larder::ops::backup::BackupOptions {
+        source: Some("other".into()),
+        ..rig.options(vec![query("docs")])
+    };
+    let first =
+        larder::ops::backup::BackupOptions { source: Some("source".into()), ..options.clone() };
+    let other = rig.night_with(&capture(), &options, &|| {});
+    assert_eq!(other.record.outcome, Outcome::WithFindings);
+    assert_eq!(said(&other, FindingKind::Dangling).len(), 1);
+    let again = rig.night_with(&capture(), &first, &|| {});
+    assert_eq!(again.record.outcome, Outcome::Clean);
+}
