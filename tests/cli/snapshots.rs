@@ -111,12 +111,12 @@ fn one_snapshot_shows_all_that_it_knows() {
     let run = rig.run(&["snapshots", "latest"]);
     let out = run.out_of(0);
     for line in [
-        "  taken     Sat 22 Nov 2025 03:00 +01:00, in ",
-        "  files     4 files, ",
-        "\ndatabase    shop.db  12.3 kB\n  state     one committed state, quick_check ok\n",
-        "  pages     3 pages of 4,096 bytes, rollback journal\n",
-        "  schema    Alembic revision 3f9ab2, user_version 7, application_id 0, hash ",
-        "  rows      3 rows in 2 tables\n            alembic_version  1\n            docs             2\n",
+        "  taken      Sat 22 Nov 2025 03:00 +01:00, in ",
+        "  files      4 files, ",
+        "\ndatabase     shop.db  12.3 kB\n  state      one committed state, quick_check ok\n",
+        "  pages      3 pages of 4,096 bytes, rollback journal\n",
+        "  schema     Alembic revision 3f9ab2, user_version 7, application_id 0, hash ",
+        "  rows       3 rows in 2 tables\n             alembic_version  1\n             docs             2\n",
     ] {
         assert!(out.contains(line), "{line}: {out}");
     }
