@@ -5,4 +5,5 @@
 mod beside;
 mod cancel;
 mod flaws;
+mod progress;
 mod rig;

@@ -49,7 +49,12 @@ fn shape(value: &Value) -> String {
 fn world() -> Rig {
     let rig = Rig::new();
     let database = Connection::open(rig.path("app/partshub.db")).unwrap();
-    database.execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (1);").unwrap();
+    database
+        .execute_batch(
+            "CREATE TABLE attachments(file_path TEXT, thumbnail_path TEXT, file_size INTEGER); \
+             INSERT INTO attachments VALUES ('a.pdf', NULL, 10), ('gone.pdf', NULL, 1);",
+        )
+        .unwrap();
     drop(database);
     let mut bytes = fs::read(rig.path("app/partshub.db")).unwrap();
     bytes[4096..4196].fill(0xff);

@@ -1,5 +1,6 @@
 //! The binary from outside: exit codes, standard output, standard error, JSON.
 
+mod accept;
 mod backup;
 mod bad_input;
 mod cat;
@@ -7,6 +8,7 @@ mod check;
 mod config;
 mod console;
 mod diff;
+mod doctor;
 mod init;
 mod json;
 mod ls;

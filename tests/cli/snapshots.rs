@@ -94,3 +94,38 @@ fn times_are_shown_in_the_zone() {
         saved.err
     );
 }
+
+#[test]
+fn one_snapshot_shows_all_that_it_knows() {
+    let rig = Rig::new();
+    let database = rusqlite::Connection::open(rig.path("app/shop.db")).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA user_version = 7; CREATE TABLE docs(a); INSERT INTO docs VALUES (1), (2); \
+             CREATE TABLE alembic_version(version_num TEXT); INSERT INTO alembic_version VALUES ('3f9ab2');",
+        )
+        .unwrap();
+    rig.backup_at("2025-11-22T03:00:00+01:00");
+    let listed = rig.run(&["snapshots"]);
+    assert!(listed.out_of(0).contains("  committed  3f9ab2"), "{}", listed.out);
+    let run = rig.run(&["snapshots", "latest"]);
+    let out = run.out_of(0);
+    for line in [
+        "  taken      Sat 22 Nov 2025 03:00 +01:00, in ",
+        "  files      4 files, ",
+        "\ndatabase     shop.db  12.3 kB\n  state      one committed state, quick_check ok\n",
+        "  pages      3 pages of 4,096 bytes, rollback journal\n",
+        "  schema     Alembic revision 3f9ab2, user_version 7, application_id 0, hash ",
+        "  rows       3 rows in 2 tables\n             alembic_version  1\n             docs             2\n",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    database.execute_batch("DELETE FROM docs; CREATE TABLE more(a)").unwrap();
+    let next = rig.run(&["backup", &rig.arg("app")]);
+    let rows = "\n  rows        -2 docs, new table more with 0 rows\n";
+    assert!(next.out_of(0).contains(rows), "{}", next.out);
+    let long = rig.run(&["ls", "-l", "latest"]);
+    assert!(long.out_of(0).contains("shop.db  (committed, 3f9ab2)\n"), "{}", long.out);
+    let entry = &rig.json(&["ls", "latest", "shop.db"])["entries"][0];
+    assert_eq!(entry["database"]["knowledge"]["user_version"], 7);
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use larder::codec::manifest::{Entry, EntryKind};
+use larder::codec::snapshot::DatabaseRecord;
 use larder::ops::catalog::Catalog;
 use larder::ops::ls::{Depth, ls};
 use larder::repo::snapshots::Snapshot;
@@ -17,7 +18,9 @@ use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::entries::{EntryBody, long};
 use crate::cli::output::json::Listing;
+use crate::cli::output::json::database::DatabaseBody;
 use crate::cli::output::json::snapshot::SnapshotRef;
+use crate::cli::output::known;
 use crate::cli::output::wording::absolute_or_relative;
 
 /// List what lies in a directory of a snapshot. Names come as they are into a pipe; on a terminal, control
@@ -93,6 +96,11 @@ impl<W: Write> Listed for Lines<'_, W> {
             line.extend(b" -> ");
             line.extend(self.context.console.name(target));
         }
+        if let Some(database) = database(self.snapshot, entry).filter(|_| self.args.long) {
+            let version = database.knowledge.as_ref().and_then(known::schema_version);
+            let version = version.map(|it| format!(", {it}")).unwrap_or_default();
+            line.extend(format!("  ({}{version})", known::label(database.label)).into_bytes());
+        }
         line.push(b'\n');
         self.output.write_all(&line).map_err(writing)
     }
@@ -113,21 +121,42 @@ impl<W: Write> Lines<'_, W> {
     }
 }
 
+/// What the snapshot knows of an entry that is a database.
+fn database<'s>(snapshot: &'s Snapshot, entry: &Entry) -> Option<&'s DatabaseRecord> {
+    snapshot
+        .record
+        .databases
+        .iter()
+        .find(|it| (it.root, &it.path) == (entry.key.root, &entry.key.path))
+}
+
 struct Json<'a, W: Write> {
     listing: Listing<W>,
     context: &'a Context,
+    snapshot: &'a Snapshot,
+}
+
+/// An entry, with what is known of it when it is a database.
+#[derive(Serialize)]
+struct Item {
+    #[serde(flatten)]
+    entry: EntryBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<DatabaseBody>,
 }
 
 impl<'a, W: Write> Json<'a, W> {
-    fn begin(output: W, snapshot: &Snapshot, context: &'a Context) -> Result<Self> {
+    fn begin(output: W, snapshot: &'a Snapshot, context: &'a Context) -> Result<Self> {
         let head = Head { snapshot: SnapshotRef::of(snapshot, context.clock()) };
-        Ok(Self { listing: Listing::begin(output, &head, "entries")?, context })
+        Ok(Self { listing: Listing::begin(output, &head, "entries")?, context, snapshot })
     }
 }
 
 impl<W: Write> Listed for Json<'_, W> {
     fn entry(&mut self, entry: &Entry) -> larder::error::Result<()> {
-        let body = EntryBody::of(entry, &self.context.settings.zone.rules);
+        let zone = &self.context.settings.zone.rules;
+        let database = database(self.snapshot, entry).map(|it| DatabaseBody::of(it, zone));
+        let body = Item { entry: EntryBody::of(entry, zone), database };
         self.listing.item(&body).map_err(|failure| match failure {
             Failure::OutputClosed => writing(io::ErrorKind::BrokenPipe.into()),
             _ => writing(io::Error::other("standard output")),

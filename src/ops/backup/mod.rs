@@ -97,6 +97,8 @@ pub struct BackupReport {
     pub refusals: Vec<Refusal>,
     /// Tables whose rows are more or fewer than in the snapshot before, per database; those without a change are left out.
     pub row_changes: Vec<DatabaseRows>,
+    /// Findings that count, and that the snapshot before has, too.
+    pub repeated: u64,
 }
 
 /// Takes a snapshot of the roots. On return with an id it is saved: it survives a crash at any later moment.
@@ -397,6 +399,8 @@ impl Run<'_> {
     ) -> BackupReport {
         let old = before.parent().map(|parent| parent.record.databases.as_slice());
         let row_changes = row_changes(old.unwrap_or_default(), &record.databases);
+        let findings = before.parent().map(|parent| parent.record.findings.as_slice());
+        let repeated = repeated(findings.unwrap_or_default(), &record.findings);
         let notice = |notice: &SourceFinding| {
             Warning::about(self.subject(&notice.key), notice.message.clone())
         };
@@ -407,8 +411,16 @@ impl Run<'_> {
             damage,
             refusals: self.repository.backend().refusals(),
             row_changes,
+            repeated,
         }
     }
+}
+
+/// How many of the findings that count were there before.
+fn repeated(before: &[Finding], now: &[Finding]) -> u64 {
+    let before: HashSet<Vec<u8>> = before.iter().map(Finding::said).collect();
+    let counting = now.iter().filter(|finding| !finding.accepted);
+    counting.filter(|finding| before.contains(&finding.said())).count() as u64
 }
 
 /// The first findings, as many as a record lists: where that is not all of them, those that count before those that do not.

@@ -104,6 +104,7 @@ fn of_references(database: &ExaminedDatabase, set: &Examined) -> Vec<Concern> {
         say(ConcernKind::Reference, &database.path, format!("reference {name}: {why}"));
         return concerns;
     }
+    let base = if set.base.is_empty() { &database.path } else { &set.base };
     if set.named > 0 && set.present == 0 {
         let rows = files(set.named);
         let advice = if set.origin == Origin::BuiltIn && name == "partshub" {
@@ -112,22 +113,22 @@ fn of_references(database: &ExaminedDatabase, set: &Examined) -> Vec<Concern> {
             ""
         };
         let what = format!("rows name {rows}, and none is here{advice}");
-        say(ConcernKind::Elsewhere, &set.base, what);
+        say(ConcernKind::Elsewhere, base, what);
     } else if set.missing.total > 0 {
         let what = format!(
             "{} that rows name {} missing",
             files(set.missing.total),
             is_or_are(set.missing.total)
         );
-        say(ConcernKind::Dangling, &set.base, what);
+        say(ConcernKind::Dangling, base, what);
     }
     if set.other_size.total > 0 {
         let (number, have) =
             (files(set.other_size.total), if set.other_size.total == 1 { "has" } else { "have" });
         say(
             ConcernKind::Dangling,
-            &set.base,
-            format!("{number} {have} not the size that the row says"),
+            base,
+            format!(\"{number} {have} not the size that the row says"),
         );
     }
     if set.refused.total > 0 {

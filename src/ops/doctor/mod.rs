@@ -6,6 +6,7 @@
 //! Invariant: nothing is written beside the spool, and no lock is held that a writer would wait for: databases are looked at through
 //! the same capture as in a backup.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -128,7 +129,8 @@ pub fn doctor(
         estimated: false,
     };
     observer.begin(Phase::Databases, Some(total));
-    let examination = Examination { options, tree: &tree, host, observer };
+    let examination =
+        Examination { options, tree: &tree, host, observer, proposed: RefCell::default() };
     let mut databases = Vec::new();
     for (path, len) in &tree.databases {
         databases.push(examination.database(path, *len)?);
@@ -160,6 +162,8 @@ struct Examination<'a> {
     tree: &'a Tree,
     host: &'a dyn Host,
     observer: &'a dyn Observer,
+    /// Names of the queries that were proposed for earlier databases.
+    proposed: RefCell<Vec<String>>,
 }
 
 impl Examination<'_> {
@@ -228,9 +232,18 @@ impl Examination<'_> {
         let questions: Vec<ReferenceQuery> = trials.iter().map(sql::Trial::question).collect();
         if let Ok(asked) = self.inspect(full, &questions)? {
             let answers = asked.captured.answers;
-            examined.references.extend(sql::best(self.tree, &examined.path, &trials, &answers));
+            let best = sql::best(self.tree, (&examined.path, self.names()), &trials, &answers);
+            self.proposed.borrow_mut().extend(best.iter().map(|set| set.query.name.clone()));
+            examined.references.extend(best);
         }
         Ok(())
+    }
+
+    /// Names that a proposed query cannot have. Those of the built-in ones are taken also while they are switched off.
+    fn names(&self) -> Vec<String> {
+        let queries = built_in().into_iter().chain(self.options.references.iter().cloned());
+        let proposed = self.proposed.borrow();
+        queries.map(|query| query.name).chain(proposed.iter().cloned()).collect()
     }
 
     /// A capture for a look; the inner error is why there is none.

@@ -128,7 +128,11 @@ impl Examined {
             }
         }
         self.named = named.len() as u64;
-        self.orphans = orphans(tree, &self.base, &named);
+        let orphans = orphans(tree, &self.base, &named);
+        // A directory that was only found, and that holds mostly other things, is no directory of orphans.
+        if !matches!(self.origin, Origin::Found(_)) || orphans.total <= self.present {
+            self.orphans = orphans;
+        }
     }
 
     fn file(&mut self, tree: &Tree, path: &[u8], size_bytes: Option<u64>) {

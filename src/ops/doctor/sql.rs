@@ -86,7 +86,7 @@ impl Trial {
 /// One set for each base, of the columns that name files below it, each with its sizes where these fit.
 pub(super) fn best(
     tree: &Tree,
-    database: &[u8],
+    (database, mut taken): (&[u8], Vec<String>),
     trials: &[Trial],
     answers: &[Answer],
 ) -> Vec<Examined> {
@@ -108,7 +108,8 @@ pub(super) fn best(
     }
     let mut sets: Vec<Examined> = Vec::new();
     for (base, columns) in bases {
-        let name = free_name(&sets, base, database);
+        let name = free_name(&taken, base, database);
+        taken.push(name.clone());
         sets.extend(set(tree, (name, database), base, &columns));
     }
     sets
@@ -163,17 +164,21 @@ fn base_for(database: &[u8], base: &[u8]) -> BaseDir {
     BaseDir::BesideDatabase(below.strip_prefix(b"/").unwrap_or(below).to_vec())
 }
 
-fn free_name(sets: &[Examined], base: &[u8], database: &[u8]) -> String {
-    let of = if base.is_empty() { split_last(database).1 } else { split_last(base).1 };
-    let name = String::from_utf8_lossy(of).into_owned();
-    let name = if base.is_empty() {
-        name.rsplit_once('.').map_or(name.clone(), |(stem, _)| stem.to_owned())
-    } else {
-        name
+/// A name for the files below a base that no other query has.
+fn free_name(taken: &[String], base: &[u8], database: &[u8]) -> String {
+    let name = match base {
+        b"" => format!("{}-files", stem(database)),
+        base => String::from_utf8_lossy(split_last(base).1).into_owned(),
     };
-    let is_taken = |name: &String| sets.iter().any(|set| set.query.name == *name);
     let numbered = (2..).map(|n| format!("{name}-{n}"));
-    std::iter::once(name.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or(name)
+    let mut names = std::iter::once(name.clone()).chain(numbered);
+    names.find(|name| !taken.contains(name)).unwrap_or(name)
+}
+
+/// `shop` of `db/shop.db`.
+fn stem(database: &[u8]) -> String {
+    let name = String::from_utf8_lossy(split_last(database).1);
+    name.rsplit_once('.').map_or(&*name, |(stem, _)| stem).to_owned()
 }
 
 /// A name in SQL.
@@ -227,7 +232,7 @@ mod tests {
             answer(&[("t", Some(1))]),
             answer(&[("t", Some(10))]),
         ];
-        let sets = best(&tree, b"shop.db", &trials, &answers);
+        let sets = best(&tree, (b"shop.db", Vec::new()), &trials, &answers);
         assert_eq!(sets.len(), 1);
         let set = &sets[0];
         assert_eq!(
@@ -254,6 +259,7 @@ mod tests {
         assert_eq!(base_for(b"db/a.db", b"db/x"), BaseDir::BesideDatabase(b"x".to_vec()));
         assert_eq!(base_for(b"db/a.db", b""), BaseDir::BelowRoot(Vec::new()));
         assert_eq!(base_for(b"a.db", b""), BaseDir::BesideDatabase(Vec::new()));
-        assert_eq!(free_name(&[], b"", b"db/shop.db"), "shop");
+        assert_eq!(free_name(&[], b"", b"db/shop.db"), "shop-files");
+        assert_eq!(free_name(&["a".to_owned()], b"x/a", b"db/shop.db"), "a-2");
     }
 }

@@ -37,7 +37,10 @@ impl Collector<'_, '_> {
         let mut unread = false;
         for slot in ordered.into_iter().flatten() {
             match slot {
-                Slot::Ready(described) => self.take(described)?,
+                Slot::Ready(described) => {
+                    self.observer.advance(0, size_of(&described.entry));
+                    self.take(described)?;
+                }
                 Slot::Reading { item, previous, outcome } => match outcome.recv() {
                     Ok(read) => self.take_read(item, previous.as_ref(), read)?,
                     Err(_) => unread = true,
@@ -70,6 +73,9 @@ impl Collector<'_, '_> {
             },
             None => read(self.request, &item, &mut self.file_store())?,
         };
+        if let Read::File(described) = &read {
+            self.observer.advance(0, size_of(&described.entry));
+        }
         self.take_read(item, previous, read)
     }
 
@@ -101,14 +107,23 @@ impl Collector<'_, '_> {
     fn take(&mut self, described: Described) -> Result<(), ArchiveError> {
         self.tally.flaws(&described);
         let entry = described.entry;
-        if let EntryKind::File(file) = &entry.kind {
-            self.observer.advance(1, file.size);
+        if matches!(entry.kind, EntryKind::File(_)) {
+            // Its bytes were told by whoever read it.
+            self.observer.advance(1, 0);
         }
         if let Some(rule) = entry.broken_rule() {
             self.tally.finding(entry.key, format!("{rule}; not saved"));
             return Ok(());
         }
         self.draft.push(entry).map_err(ArchiveError::Spool)
+    }
+}
+
+/// Bytes of a file; none of anything else.
+pub(super) fn size_of(entry: &Entry) -> u64 {
+    match &entry.kind {
+        EntryKind::File(file) => file.size,
+        _ => 0,
     }
 }
 

@@ -47,11 +47,25 @@ pub(super) struct FileStore<'a> {
     stop: &'a Stop<'a>,
     head: Vec<u8>,
     buffer: Vec<u8>,
+    /// Bytes of the file in hand that the observer has not heard of yet; 0 where somebody else tells.
+    untold: u64,
 }
 
 impl<'a> FileStore<'a> {
     pub(super) fn new(cut: Params, blobs: &'a dyn BlobWrite, stop: &'a Stop<'a>) -> Self {
-        Self { cut, blobs, stop, head: Vec::with_capacity(HEAD_BYTES), buffer: Vec::new() }
+        let (head, buffer) = (Vec::with_capacity(HEAD_BYTES), Vec::new());
+        Self { cut, blobs, stop, head, buffer, untold: 0 }
+    }
+
+    /// From here on the observer hears of bytes as they are stored, up to so many: a file that is read again is told once.
+    pub(super) fn tell(&mut self, len: u64) {
+        self.untold = len;
+    }
+
+    /// The file in hand is done, and has these bytes: the observer hears of what is left of them.
+    pub(super) fn told(&mut self, promised: u64, len: u64) {
+        let told = promised.saturating_sub(std::mem::take(&mut self.untold));
+        self.stop.advance(len.saturating_sub(told));
     }
 
     /// Reads a file to its end and stores what is new of it, unless its head says that it is something else.
@@ -84,9 +98,16 @@ impl<'a> FileStore<'a> {
             for chunk in store_batch(&batch, compression, self.blobs)? {
                 content.push(chunk)?;
             }
+            let now = bytes_of(&batch).min(self.untold);
+            self.untold -= now;
+            self.stop.advance(now);
         }
         Ok(Stored::Content(content.finish()?))
     }
+}
+
+fn bytes_of(batch: &[&[u8]]) -> u64 {
+    batch.iter().map(|plain| plain.len() as u64).sum()
 }
 
 fn store_batch(

@@ -8,13 +8,13 @@ use std::thread;
 use crate::observe::Observer;
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::RepoError;
-use crate::snapshot::archive::collector::Collector;
+use crate::snapshot::archive::collector::{Collector, size_of};
 use crate::snapshot::archive::draft::Draft;
 use crate::snapshot::archive::file::FileStore;
 use crate::snapshot::archive::previous::Previous;
 use crate::snapshot::archive::reading::read;
 use crate::snapshot::archive::references::carry::Watched;
-use crate::snapshot::archive::slots::{Batches, Job, Late, Slot};
+use crate::snapshot::archive::slots::{Batches, Job, Late, Read, Slot};
 use crate::snapshot::archive::stop::{EndsTogether, Stop};
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::walker::Walker;
@@ -90,9 +90,16 @@ fn work(
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { break };
+        let len = job.item.stat.size;
+        store.tell(len);
         match stop.check().and_then(|()| read(request, &job.item, &mut store)) {
-            // Nobody waits any more when the collector has failed.
-            Ok(read) => drop(job.outcome.send(read)),
+            Ok(read) => {
+                if let Read::File(described) = &read {
+                    store.told(len, size_of(&described.entry));
+                }
+                // Nobody waits any more when the collector has failed.
+                drop(job.outcome.send(read));
+            }
             Err(error) => stop.fail(error),
         }
     }

@@ -27,6 +27,13 @@ impl<'a> Stop<'a> {
         Ok(())
     }
 
+    /// So many more bytes are done.
+    pub(super) fn advance(&self, bytes: u64) {
+        if bytes > 0 {
+            self.observer.advance(0, bytes);
+        }
+    }
+
     /// Ends the work of all threads; of several causes the first is kept.
     pub(super) fn fail(&self, error: ArchiveError) {
         let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);

@@ -46,6 +46,14 @@ impl Report<'_> {
         };
         if !self.done.damage.is_empty() {
             self.context.console.hint(&self.context.command("check --read-data"));
+        } else if let (Some(id), true) = (&self.done.id, self.done.repeated > 0) {
+            // Nothing is accepted without having been seen twice: the first time somebody should look.
+            let command = self.context.command(&format!("accept {}", id.short()));
+            let these = if self.done.repeated == 1 { "it is" } else { "they are" };
+            self.context.console.hint(&format!(
+                "{command}   # if {} from before, and {these} known",
+                many(self.done.repeated, "finding")
+            ));
         }
         Failure::after(self.exit(), spoken)
     }

@@ -21,6 +21,7 @@ use crate::cli::output::json::Document;
 
 mod application;
 mod calendar;
+mod cost;
 mod ground;
 mod loss;
 mod night;
@@ -96,10 +97,11 @@ fn play(args: &DemoArgs, context: &Context, ground: &Ground, watch: &Watch<'_>) 
     let scene = Scene::set(context, ground, watch)?;
     let application = Application::start(&ground.live())?;
     watch.line(&page::made(&made))?;
-    let nights = week
+    let mut nights = week
         .nights()
         .map(|(day, time_ns)| night::pass(&scene, day, time_ns))
         .collect::<Result<Vec<_>>>()?;
+    cost::of_nights(&scene, &mut nights)?;
     let loss = loss::lose_and_get_back(&scene, &week, &made)?;
     let application = application.stop()?;
     for line in page::week(&nights, &application).into_iter().chain(page::loss(&loss)) {

@@ -39,6 +39,9 @@ pub(super) fn pass(scene: &Scene<'_>, day: u32, time_ns: i64) -> Result<Night> {
         time: times::rfc3339(time_ns, zone),
         snapshot: id.to_string(),
         added_bytes,
+        // Filled in when the week is over.
+        database_added_bytes: 0,
+        database_bytes: 0,
         took_ms,
         database: state_of_the_database(&report.record),
         findings: findings(&report.record),

@@ -31,18 +31,22 @@ pub(super) fn week(nights: &[Night], work: &Work) -> Vec<String> {
             _ => format!("{} +{}", night.day, megabytes(night.added_bytes)),
         })
         .collect();
-    let mut lines = vec![
-        line("nights", &grown.join(", ")),
-        line(
-            "",
-            &format!(
-                "application: {} commits/s, {} errors, slowest {} ms",
-                count(work.commits_per_second),
-                count(work.errors),
-                count(work.slowest_ms)
-            ),
+    let database = nights.last().map(|last| {
+        let night = format!("+{} MB", megabytes(last.database_added_bytes));
+        let whole = bytes(last.database_bytes);
+        line("", &format!("of that the database: {} {night}, of {whole}", last.day))
+    });
+    let mut lines = vec![line("nights", &grown.join(", "))];
+    lines.extend(database);
+    lines.push(line(
+        "",
+        &format!(
+            "application: {} commits/s, {} errors, slowest {} ms",
+            count(work.commits_per_second),
+            count(work.errors),
+            count(work.slowest_ms)
         ),
-    ];
+    ));
     for night in nights {
         lines.extend(night.findings.iter().map(|it| line("", &format!("{}: {it}", night.day))));
     }
@@ -124,6 +128,8 @@ mod tests {
             time: format!("2026-11-{}T03:00:00+01:00", 16 + number),
             snapshot: "7f".repeat(32),
             added_bytes: if number == 0 { 12_100_000 } else { 304_000 + number * 10_000 },
+            database_added_bytes: 61_000,
+            database_bytes: 4_700_000,
             took_ms: 90,
             database: "committed",
             findings: Vec::new(),
@@ -190,6 +196,7 @@ mod tests {
             [
                 " made     a PartsHub: 4.6 MB database (WAL), 158 attachments, 15.0 MB; its application is writing",
                 " nights   Mon 12.1 MB, Tue +0.31, Wed +0.32, Thu +0.33, Fri +0.34, Sat +0.35, Sun +0.36",
+                "          of that the database: Sun +0.06 MB, of 4.7 MB",
                 "          application: 212 commits/s, 0 errors, slowest 9 ms",
                 " oops     deleted ne555_datasheet.pdf, row and file",
                 " back     from Sat 21 Nov 03:00 in 6 ms, byte for byte the file we kept aside",
@@ -210,7 +217,7 @@ mod tests {
             Comparison { tars: 0, tar_skipped: Some("no `tar`".to_owned()), ..it.comparison };
         assert!(loss(&it.loss)[1].contains("NOT the bytes"));
         assert!(
-            week(&it.nights, &it.application)[2].ends_with("Tue: a.pdf: changed while it was read")
+            week(&it.nights, &it.application)[3].ends_with("Tue: a.pdf: changed while it was read")
         );
         assert!(proof(&it.proof)[0].contains("6 of 7 databases"));
         assert!(proof(&it.proof)[1].contains("was saved: 2 "));

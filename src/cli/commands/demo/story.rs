@@ -64,6 +64,10 @@ pub(super) struct Night {
     pub(super) snapshot: String,
     /// Bytes by which the repository grew.
     pub(super) added_bytes: u64,
+    /// Bytes of the repository that its database takes, and that none before did.
+    pub(super) database_added_bytes: u64,
+    /// Bytes of the database.
+    pub(super) database_bytes: u64,
     /// How long the backup took.
     pub(super) took_ms: u64,
     /// How the database was captured.

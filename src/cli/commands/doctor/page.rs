@@ -9,7 +9,7 @@ use crate::cli::output::known;
 use crate::cli::output::units::{bytes, count, many};
 use crate::cli::output::wording::of_total;
 
-/// So many names stand in a line.
+/// So many names are listed.
 const NAMED: usize = 5;
 
 impl Said<'_> {
@@ -162,30 +162,38 @@ fn of_references(set: &Examined) -> Vec<String> {
     }
     let (all, are) = if set.named == 1 { ("file", "is") } else { ("files", "are") };
     let number = of_total(set.present, set.named);
-    let base = if set.base.is_empty() { "there".into() } else { printable(&set.base) };
+    let below = match set.base.as_slice() {
+        b"" => "here".to_owned(),
+        base => format!("below {}", printable(base)),
+    };
     lines.push(match set.named {
         0 => line("", "no row names a file"),
-        _ => line("", &format!("{number} {all} named by rows {are} here, below {base}")),
+        _ => line("", &format!("{number} {all} named by rows {are} {below}")),
     });
-    let named = [
-        ("missing", &set.missing),
-        ("other size", &set.other_size),
-        ("elsewhere", &set.refused),
-        ("named by no row", &set.orphans),
-    ];
-    let named = named.into_iter().filter(|(_, names)| names.total > 0);
-    lines.extend(named.map(|(what, names)| line("", &format!("{what}: {}", names_of(names)))));
+    lines.extend(names("missing", &set.missing));
+    lines.extend(names("of another size", &set.other_size));
+    lines.extend(names("not below that", &set.refused));
+    if let Some(first) = set.orphans.first.first() {
+        let total = many(set.orphans.total, "file");
+        let like = if set.orphans.total == 1 { "" } else { "such as " };
+        lines.push(line("", &format!("named by no row: {total}, {like}{}", printable(first))));
+    }
     lines
 }
 
-fn names_of(names: &Names) -> String {
-    let first = names.first.iter().take(NAMED);
-    let mut said: Vec<String> = first.map(|name| printable(name).into_owned()).collect();
-    let more = names.total.saturating_sub(said.len() as u64);
-    if more > 0 {
-        said.push(format!("and {} more", count(more)));
+/// How many there are, and the first of them, a line each.
+fn names(what: &str, names: &Names) -> Vec<String> {
+    if names.total == 0 {
+        return Vec::new();
     }
-    said.join(", ")
+    let mut lines = vec![line("", &format!("{what}: {}", count(names.total)))];
+    let first = names.first.iter().take(NAMED);
+    lines.extend(first.map(|name| line("", &format!("  {}", printable(name)))));
+    let more = names.total.saturating_sub(lines.len() as u64 - 1);
+    if more > 0 {
+        lines.push(line("", &format!("  and {} more", count(more))));
+    }
+    lines
 }
 
 fn line(label: &str, text: &str) -> String {

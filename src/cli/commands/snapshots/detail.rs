@@ -21,7 +21,7 @@ pub(super) fn page(context: &Context, (snapshot, tags): &Tagged<'_>) -> Result<(
         return context.console.line(&snapshot.id.to_string());
     }
     let record = &snapshot.record;
-    let mut lines = vec![format!("snapshot    {}", snapshot.id)];
+    let mut lines = vec![format!("snapshot     {}", snapshot.id)];
     lines.extend(about(context, record, tags));
     for database in &record.databases {
         lines.push(String::new());
@@ -80,7 +80,7 @@ fn of_database(
     let zone = &context.settings.zone.rules;
     let captured = times::long(database.captured_at_ns, zone);
     let mut lines = vec![
-        format!("database    {}  {}", known::name(record, database), bytes(database.len)),
+        format!("database     {}  {}", known::name(record, database), bytes(database.len)),
         line("state", &known::state(database)),
     ];
     if let CheckResult::Failed(why) | CheckResult::NotRun(why) = &database.check {
@@ -154,5 +154,5 @@ fn findings(record: &SnapshotRecord) -> Vec<String> {
 }
 
 fn line(label: &str, text: &str) -> String {
-    format!("  {label:<10}{text}")
+    format!("  {label:<11}{text}")
 }
