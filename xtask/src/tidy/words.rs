@@ -192,7 +192,6 @@ const HOMES: [Home; 8] = [
             "src/repo/backend/",
             "src/sqlite/private_dir.rs",
             "src/sqlite/spool.rs",
-            "src/sqlite/private_dir.rs",
             "src/ops/",
             "tests/",
         ],
