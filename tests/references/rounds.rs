@@ -181,7 +181,9 @@ fn what_is_excluded_is_not_fetched_and_said() {
         ..rig.options(vec![query("docs")])
     };
     let files = [("private/x", Some(6)), ("cache/y", None), ("a.tmp", None)];
-    let report = rig.night_with(&Scripted::new(|_| vec![rows(&files)]), &options, &|| {});
+    let capture = Scripted::new(|_| vec![rows(&files)]);
+    let report = rig.night_with(&capture, &options, &|| panic!("nothing is waited for"));
+    assert_eq!(capture.captures(), 1);
     let excluded = "named by a row of a.db (docs); it is excluded from the snapshot";
     assert_eq!(
         said(&report, FindingKind::Dangling),

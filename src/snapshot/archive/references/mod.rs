@@ -83,6 +83,11 @@ pub(super) enum Flaw {
 }
 
 impl Flaw {
+    /// True when neither time nor another capture can change it.
+    fn is_chosen(self) -> bool {
+        matches!(self, Self::Excluded | Self::NotEntered)
+    }
+
     fn text(self) -> &'static str {
         match self {
             Self::Missing => "it is missing at the source too",

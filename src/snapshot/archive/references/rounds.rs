@@ -129,7 +129,7 @@ fn open(act: &Act<'_, '_>) -> Option<Open> {
 }
 
 impl Act<'_, '_> {
-    /// The references of a database that are not there and that nobody has accepted.
+    /// The references of a database that are not there, though they could be, and that nobody has accepted.
     pub(in crate::snapshot::archive) fn open_of<'h>(
         &self,
         held: &'h Held,
@@ -138,7 +138,7 @@ impl Act<'_, '_> {
         let database = &held.database.item.key;
         held.asked.sets.iter().flat_map(move |set| {
             set.files.iter().filter_map(move |file| {
-                let flaw = file.flaw?;
+                let flaw = file.flaw.filter(|flaw| !flaw.is_chosen())?;
                 let finding = dangling(database, set, (&file.key, flaw));
                 (!accepted(&finding)).then_some((file, flaw))
             })
