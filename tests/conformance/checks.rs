@@ -28,6 +28,7 @@ pub(super) const ALL: &[Check] = checks![
     taken_names_are_refused,
     a_name_taken_before_the_barrier_is_refused_unless_the_bytes_agree,
     ranges_past_the_end_are_refused,
+    what_has_no_name_yet_is_read_back,
     missing_objects_are_said_to_be_missing,
     listings_are_sorted_and_empty_without_a_directory,
     dropped_uploads_leave_nothing,
@@ -183,6 +184,26 @@ fn ranges_past_the_end_are_refused(backend: &dyn Backend) {
         };
         assert_eq!((key.as_str(), end), ("packs/a", offset.saturating_add(len as u64)));
     }
+}
+
+fn what_has_no_name_yet_is_read_back(backend: &dyn Backend) {
+    let stage = backend.stage("reading").unwrap();
+    let mut upload = stage.create().unwrap();
+    upload.append(b"abc").unwrap();
+    upload.append(b"defg").unwrap();
+    assert_eq!(upload.read_back(2, 3).unwrap(), b"cde", "while it grows");
+    let short = |outcome: Result<Vec<u8>, BackendError>| {
+        matches!(outcome, Err(BackendError::ShortObject { end: 8, .. }))
+    };
+    assert!(short(upload.read_back(4, 4)));
+    upload.finish(&key("packs/read")).unwrap();
+    let read = |offset, len| stage.read_back(&key("packs/read"), offset, len);
+    assert_eq!(read(0, 7).unwrap(), b"abcdefg", "when it is finished");
+    assert!(short(read(4, 4)));
+    assert!(is_missing(&stage.read_back(&key("packs/other"), 0, 1)));
+    stage.barrier().unwrap();
+    assert!(is_missing(&read(0, 7)), "it has its name now");
+    assert_eq!(backend.get(&key("packs/read")).unwrap(), b"abcdefg", "no refusal was a failure");
 }
 
 fn missing_objects_are_said_to_be_missing(backend: &dyn Backend) {
