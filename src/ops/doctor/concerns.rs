@@ -125,11 +125,7 @@ fn of_references(database: &ExaminedDatabase, set: &Examined) -> Vec<Concern> {
     if set.other_size.total > 0 {
         let (number, have) =
             (files(set.other_size.total), if set.other_size.total == 1 { "has" } else { "have" });
-        say(
-            ConcernKind::Dangling,
-            base,
-            format!(\"{number} {have} not the size that the row says"),
-        );
+        say(ConcernKind::Dangling, base, format!("{number} {have} not the size that the row says"));
     }
     if set.refused.total > 0 {
         let what = format!(
