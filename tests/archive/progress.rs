@@ -30,7 +30,7 @@ impl Observer for Heard {
 fn bytes_are_told_while_a_large_file_is_read_and_add_up() {
     const MIB: u64 = 1 << 20;
     let (rig, sink, heard) = (Rig::new(), Sink::new(), Heard::default());
-    let large: Vec<u8> = (0..40 * MIB).map(|n| (n ^ (n >> 11)) as u8).collect();
+    let large: Vec<u8> = (0..40 * MIB).map(|n| (n ^ (n >> 11)).to_le_bytes()[0]).collect();
     fs::write(rig.path("large"), &large).unwrap();
     fs::write(rig.path("small"), "small").unwrap();
     fs::hard_link(rig.path("large"), rig.path("name")).unwrap();
