@@ -1,8 +1,8 @@
 //! Reading one pack: its directory, and single payloads.
 
-use crate::codec::pack::{Encoding, Footer, Header, Trailer, TrailerEntry};
+use crate::codec::pack::{Encoding, Footer, Header, PackClass, Trailer, TrailerEntry};
 use crate::codec::{CodecError, Durable, Kind};
-use crate::id::{HashKeys, PackId, RepositoryId};
+use crate::id::{HashKeys, PackId, RepositoryId, SessionId};
 use crate::repo::backend::{Backend, BackendError};
 use crate::repo::compress::decompress;
 use crate::repo::error::{Damage, RepoError, Result};
@@ -15,6 +15,10 @@ pub struct Directory {
     pub entries: Vec<TrailerEntry>,
     /// Length of the header.
     pub header_len: u32,
+    /// What it holds.
+    pub class: PackClass,
+    /// The session that wrote it.
+    pub session: SessionId,
 }
 
 /// Reads and proves header, trailer and footer of a pack of this length.
@@ -54,8 +58,9 @@ pub fn directory(
     }
     let trailer = Trailer::decode(&tail[..trailer_len]).map_err(|error| codec(id, &error))?;
     trailer.fits(&footer, len).map_err(|error| codec(id, &error))?;
-    prove_header(backend, keys, repository, id, &footer)?;
-    Ok(Directory { entries: trailer.entries, header_len: footer.header_len })
+    let header = proved_header(backend, keys, repository, id, &footer)?;
+    let Header { class, session, .. } = header;
+    Ok(Directory { entries: trailer.entries, header_len: footer.header_len, class, session })
 }
 
 /// True when the pack's name is the hash of its end, whatever the version of the footer: the trailer's length stands where it always does.
@@ -84,13 +89,13 @@ fn has_name(
     }
 }
 
-fn prove_header(
+fn proved_header(
     backend: &dyn Backend,
     keys: &HashKeys,
     repository: &RepositoryId,
     id: &PackId,
     footer: &Footer,
-) -> Result<()> {
+) -> Result<Header> {
     let bytes = read(backend, id, 0, footer.header_len as usize)?;
     if keys.check(&bytes) != footer.header_check {
         return Err(object_damage(id, "the header's check does not match".into()).into());
@@ -103,7 +108,7 @@ fn prove_header(
         )
         .into());
     }
-    Ok(())
+    Ok(header)
 }
 
 /// What is wrong with a payload as stored, if anything: raw payloads are proved by their id, others by their check.
