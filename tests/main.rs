@@ -14,6 +14,7 @@ mod live;
 mod manifests;
 mod nobody;
 mod product;
+mod prune;
 mod real_disk;
 mod restore;
 mod round_trip;
