@@ -4,8 +4,8 @@ use larder::repo::prune::outlook;
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Manifests, Saved, Tree, assert_clean, backend, bytes_in, forget_one, host, night, objects, open,
-    options, paths, prune_now, prune_with, read_all, settled, three_nights,
+    Manifests, Saved, Tree, assert_clean, backend, bytes_in, forget_one, host, night, objects,
+    open, options, paths, prune_now, prune_with, read_all, settled, three_nights,
 };
 
 #[test]

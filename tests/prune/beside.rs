@@ -12,14 +12,14 @@ use larder::repo::snapshots::Snapshot;
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Manifests, Saved, Tree, assert_clean, backend, fresh, forget_one, host, night, open, options,
+    Manifests, Saved, Tree, assert_clean, backend, forget_one, fresh, host, night, open, options,
     paths, prune_now, read_all, save, save_as, settled, three_nights,
 };
 
 /// Does something right after what is there was marked: between plan and switch.
 struct Then<'a, 'r> {
     walk: Manifests<'r>,
-    then: &'a dyn Fn(),
+    work: &'a dyn Fn(),
     calls: Cell<u32>,
 }
 
@@ -28,19 +28,16 @@ impl Walk for Then<'_, '_> {
         self.walk.mark(snapshots, live)?;
         self.calls.set(self.calls.get() + 1);
         if self.calls.get() == 1 {
-            (self.then)();
+            (self.work)();
         }
         Ok(())
     }
 }
 
 /// A prune in whose middle something else happens.
-fn prune_while(
-    disk: &SimDisk,
-    then: &dyn Fn(),
-) -> (Result<larder::repo::prune::PruneReport>, u32) {
+fn prune_while(disk: &SimDisk, then: &dyn Fn()) -> (Result<larder::repo::prune::PruneReport>, u32) {
     let repository = open(backend(disk.clone())).unwrap();
-    let mut walk = Then { walk: Manifests::of(&repository), then, calls: Cell::new(0) };
+    let mut walk = Then { walk: Manifests::of(&repository), work: then, calls: Cell::new(0) };
     let outcome = prune(&repository, &mut walk, &options(), &host(40));
     (outcome, walk.calls.get())
 }
@@ -88,7 +85,7 @@ fn a_backup_of_something_else_meanwhile_changes_nothing_of_the_plan() {
     let (tree, other) = (Tree::new(), Tree::new());
     let (disk, mut saved) = a_dying_pack(&tree);
     other.fill("other", 9, 500);
-    let id = std::cell::Cell::new(None);
+    let id = Cell::new(None);
     let backup = || id.set(save_as(backend(disk.clone()), &other, "bench", 30).unwrap().id);
     let (outcome, _) = prune_while(&disk, &backup);
     let report = outcome.unwrap();

@@ -37,16 +37,23 @@ fn dead_packs_go_from_a_disk_with_no_byte_left() {
 fn the_trash_makes_room_for_what_must_be_written() {
     let tree = Tree::new();
     let (disk, mut saved, first) = three_nights(&tree);
-    forget_one(backend(disk.clone()), first, 10).unwrap();
-    saved.remove(&first);
-    prune_now(backend(disk.clone()), 11).unwrap();
-    let second = *saved.keys().next().unwrap();
-    forget_one(backend(disk.clone()), second, 12).unwrap();
-    saved.remove(&second);
+    tree.fill("large", 9, 20_000);
+    let large = night(&disk, &tree, 4, &mut saved);
+    tree.remove("large");
+    night(&disk, &tree, 5, &mut saved);
+    for (number, id) in [(10, large), (12, first)] {
+        forget_one(backend(disk.clone()), id, number).unwrap();
+        saved.remove(&id);
+        if id == large {
+            assert!(prune_now(backend(disk.clone()), 11).unwrap().pending_bytes > 20_000);
+        }
+    }
     fill_up(&disk, 300);
     let report = prune_now(backend(disk.clone()), 12).unwrap();
-    assert!(report.disk_was_full && report.emptied.bytes > 0, "{report:#?}");
+    assert!(report.disk_was_full && report.emptied.bytes > 20_000, "{report:#?}");
+    assert!(report.removed_packs > 0 && report.replaced_segments > 0, "{report:#?}");
     assert_eq!(read_all(&disk, "full"), saved);
+    assert_clean(&disk, "full");
     disk.set_limit_bytes(None);
     save(backend(disk.clone()), &tree, 13).unwrap();
     prune_now(backend(disk.clone()), 14).unwrap();
@@ -62,7 +69,8 @@ fn every_amount_of_room_is_enough_to_lose_nothing() {
     for free in (0..16_000).step_by(250) {
         let disk = settled(&base);
         fill_up(&disk, free);
-        let report = prune_now(backend(disk.clone()), 11).unwrap_or_else(|error| panic!("{free}: {error}"));
+        let report =
+            prune_now(backend(disk.clone()), 11).unwrap_or_else(|error| panic!("{free}: {error}"));
         assert!(report.removed_packs > 0, "{free}: {report:#?}");
         assert_eq!(read_all(&disk, "full"), saved, "{free}");
         disk.set_limit_bytes(None);

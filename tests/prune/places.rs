@@ -5,7 +5,7 @@ use larder::repo::facts::Facts;
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Saved, Tree, assert_clean, backend, bytes_in, fresh, forget_one, host, night, open, paths,
+    Saved, Tree, assert_clean, backend, bytes_in, forget_one, fresh, host, night, open, paths,
     prune_now, read_all, save, settled, three_nights,
 };
 
@@ -39,7 +39,8 @@ fn put(disk: &SimDisk, path: &str, bytes: &[u8]) {
 /// Packs that hold the file, by path.
 fn copies(disk: &SimDisk) -> Vec<String> {
     let files = disk.files();
-    let long = files.iter().filter(|(path, bytes)| path.starts_with("packs/") && bytes.len() > 3000);
+    let long =
+        files.iter().filter(|(path, bytes)| path.starts_with("packs/") && bytes.len() > 3000);
     long.map(|(path, _)| path.clone()).collect()
 }
 
@@ -53,7 +54,10 @@ fn call_damaged(disk: &SimDisk, path: &str) {
     let repository = open(backend(disk.clone())).unwrap();
     let pack = path.strip_prefix("packs/").unwrap().parse().unwrap();
     // The file is the first blob of its pack, behind a header of 96 bytes.
-    Facts::read(&repository).unwrap().publish_damaged(&repository, &[(pack, 96)], &host(9)).unwrap();
+    Facts::read(&repository)
+        .unwrap()
+        .publish_damaged(&repository, &[(pack, 96)], &host(9))
+        .unwrap();
 }
 
 #[test]
@@ -89,7 +93,9 @@ fn while_every_place_is_damaged_none_goes() {
     let tree = Tree::new();
     let (disk, _) = twice(&tree);
     let both = copies(&disk);
-    both.iter().for_each(|path| call_damaged(&disk, path));
+    for path in &both {
+        call_damaged(&disk, path);
+    }
     let report = prune_now(backend(disk.clone()), 10).unwrap();
     assert_eq!(report.hopeless_blobs, 1);
     assert_eq!(copies(&disk), both);

@@ -100,9 +100,7 @@ impl Tree {
     pub(super) fn content(&self) -> Content {
         let entries = fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap());
         entries
-            .map(|entry| {
-                (entry.file_name().as_bytes().to_vec(), fs::read(entry.path()).unwrap())
-            })
+            .map(|entry| (entry.file_name().as_bytes().to_vec(), fs::read(entry.path()).unwrap()))
             .collect()
     }
 
@@ -196,11 +194,7 @@ impl<'r> Manifests<'r> {
 }
 
 impl Walk for Manifests<'_> {
-    fn mark(
-        &mut self,
-        snapshots: &[Snapshot],
-        live: &dyn Live,
-    ) -> larder::repo::error::Result<()> {
+    fn mark(&mut self, snapshots: &[Snapshot], live: &dyn Live) -> larder::repo::error::Result<()> {
         let facts = Facts::read(self.repository)?;
         let reader = Reader::open(self.repository, &facts)?;
         for snapshot in snapshots {
@@ -308,7 +302,11 @@ pub(super) fn objects(disk: &SimDisk) -> BTreeMap<String, Vec<u8>> {
 /// Bytes of the files under a directory.
 pub(super) fn bytes_in(disk: &SimDisk, directory: &str) -> u64 {
     let files = disk.files();
-    files.iter().filter(|(path, _)| path.starts_with(directory)).map(|(_, it)| it.len() as u64).sum()
+    files
+        .iter()
+        .filter(|(path, _)| path.starts_with(directory))
+        .map(|(_, it)| it.len() as u64)
+        .sum()
 }
 
 /// Three nights, of which the first can be forgotten: then one pack dies and another is worth rewriting.

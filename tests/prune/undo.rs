@@ -28,7 +28,9 @@ fn a_forgotten_snapshot_comes_back_whole_before_and_after_a_prune() {
         if pruned {
             assert!(prune_now(backend(disk.clone()), number + 1).unwrap().removed_packs > 1);
         }
-        let Undone::Back(snapshot) = bring_back(&disk, first, number + 2) else { panic!("{number}") };
+        let Undone::Back(snapshot) = bring_back(&disk, first, number + 2) else {
+            panic!("{number}")
+        };
         assert_eq!(snapshot.id, first);
         assert_eq!(read_all(&disk, "back"), saved);
         assert_clean(&disk, "back");

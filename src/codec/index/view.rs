@@ -75,11 +75,6 @@ impl<B: Deref<Target = [u8]>> SegmentView<B> {
         Ok((self.key(number)?, self.place(number)?))
     }
 
-    /// The key of an entry, without its place.
-    pub fn key_at(&self, number: u64) -> Result<BlobKey, PageDamage> {
-        self.key(number)
-    }
-
     /// Every entry in order. After an error it may go on: other entries can be sound.
     pub fn iter(&self) -> impl Iterator<Item = Result<(BlobKey, Place), PageDamage>> {
         (0..self.layout.entries).map(|number| self.entry(number))

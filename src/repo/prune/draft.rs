@@ -54,24 +54,11 @@ pub(super) fn draft(
     look.refuse_silence(&survey, &packs)?;
     let candidates = look.candidates(&packs, &uses, &times)?;
     let plan = Plan::of(&candidates);
-    let offsets = if plan.rewritten.is_empty() {
-        BTreeMap::new()
-    } else {
-        live.offsets_in(&plan.rewritten)?
-    };
+    let offsets =
+        if plan.rewritten.is_empty() { BTreeMap::new() } else { live.offsets_in(&plan.rewritten)? };
     drop(live);
     let expired = sessions.expired;
-    Ok(Draft {
-        survey,
-        index,
-        packs,
-        damaged,
-        candidates,
-        plan,
-        offsets,
-        expired,
-        hopeless_blobs,
-    })
+    Ok(Draft { survey, index, packs, damaged, candidates, plan, offsets, expired, hopeless_blobs })
 }
 
 impl Draft {
@@ -99,7 +86,8 @@ impl Look<'_> {
         }
         for (pack, len) in packs {
             let session = self.session_of(pack, *len)?;
-            let known = |id| self.sessions.kept.contains(&id) || self.sessions.expired.contains(&id);
+            let known =
+                |id| self.sessions.kept.contains(&id) || self.sessions.expired.contains(&id);
             if !session.is_some_and(known) {
                 let object = layout::SNAPSHOTS.to_owned();
                 let reason = "blobs are stored, there is no snapshot, and nothing says that any was forgotten".to_owned();

@@ -5,7 +5,7 @@
 //! that two segments list, are met together.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::codec::index::{BlobKey, PageDamage, Place, key_of};
@@ -30,7 +30,7 @@ pub struct LiveSet<'i> {
     starts: Vec<u64>,
     bits: Vec<AtomicU64>,
     /// Packs that are there as the index says.
-    sound: HashMap<PackId, Use>,
+    sound: HashSet<PackId>,
 }
 
 /// What a pack is used for, in bytes of payload.
@@ -71,11 +71,11 @@ impl<'i> LiveSet<'i> {
         if let Some(damage) = index.unreadable().first() {
             return Err(damage.clone().into());
         }
-        let mut sound: HashMap<PackId, Use> = HashMap::new();
+        let mut sound = HashSet::new();
         for pack in index.packs() {
             let (id, len) = pack?;
             if packs.get(&id) == Some(&len) {
-                sound.insert(id, Use::default());
+                sound.insert(id);
             }
         }
         let mut starts = Vec::with_capacity(index.segments().len());
@@ -114,7 +114,7 @@ impl<'i> LiveSet<'i> {
     /// each pack is then used for.
     pub fn settle(&mut self, damaged: &BTreeSet<Spot>) -> Result<Settled> {
         let mut packs: BTreeMap<PackId, Use> =
-            self.sound.iter().map(|(id, _)| (*id, Use::default())).collect();
+            self.sound.iter().map(|id| (*id, Use::default())).collect();
         let mut several = false;
         self.each_blob(|places| {
             several |= self.count(places, &mut packs) > 1;
@@ -218,7 +218,7 @@ impl Live for LiveSet<'_> {
         for (segment, start) in self.segments.iter().zip(&self.starts) {
             for number in segment.view.find(&key).map_err(|error| damage(segment, &error))? {
                 let (_, place) = entry(segment, number)?;
-                if place.blob_type == blob_type && self.sound.contains_key(&place.pack) {
+                if place.blob_type == blob_type && self.sound.contains(&place.pack) {
                     self.set(start + number);
                     found = true;
                 }
@@ -240,8 +240,8 @@ fn damage(segment: &Segment, error: &PageDamage) -> Damage {
 struct SideBySide<'i> {
     segments: &'i [Segment],
     starts: &'i [u64],
-    /// Key, segment and entry that come next.
-    next: BinaryHeap<Reverse<(BlobKey, usize, u64)>>,
+    /// What comes next of each: key, segment, number in it, place.
+    next: BinaryHeap<Reverse<(BlobKey, usize, u64, Place)>>,
 }
 
 impl<'i> SideBySide<'i> {
@@ -256,8 +256,8 @@ impl<'i> SideBySide<'i> {
     fn queue(&mut self, at: usize, number: u64) -> Result<()> {
         let Some(segment) = self.segments.get(at) else { return Ok(()) };
         if number < segment.view.entry_count() {
-            let key = segment.view.key_at(number).map_err(|error| damage(segment, &error))?;
-            self.next.push(Reverse((key, at, number)));
+            let (key, place) = entry(segment, number)?;
+            self.next.push(Reverse((key, at, number, place)));
         }
         Ok(())
     }
@@ -266,14 +266,12 @@ impl<'i> SideBySide<'i> {
     fn next_key(&mut self, places: &mut Vec<Listed>) -> Result<bool> {
         places.clear();
         let Some(Reverse((key, ..))) = self.next.peek().copied() else { return Ok(false) };
-        while let Some(Reverse((other, at, number))) = self.next.peek().copied()
+        while let Some(Reverse((other, at, number, place))) = self.next.peek().copied()
             && other == key
         {
             self.next.pop();
-            if let (Some(segment), Some(start)) = (self.segments.get(at), self.starts.get(at)) {
-                let (_, place) = entry(segment, number)?;
-                places.push(Listed { number: start + number, place });
-            }
+            let start = self.starts.get(at).copied().unwrap_or_default();
+            places.push(Listed { number: start + number, place });
             self.queue(at, number + 1)?;
         }
         Ok(true)

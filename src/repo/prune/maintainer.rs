@@ -6,12 +6,12 @@ use crate::codec::Durable;
 use crate::codec::session::SessionRecord;
 use crate::host::Host;
 use crate::id::SessionId;
+use crate::repo::backend::BackendError;
 use crate::repo::backend::{Refusal, Stage};
 use crate::repo::disk::{DiskError, DiskErrorKind};
 use crate::repo::error::{RepoError, Result};
 use crate::repo::layout;
 use crate::repo::locks::{Held, alone, maintain, share_repository};
-use crate::repo::backend::BackendError;
 use crate::repo::repository::{Repository, random_name};
 
 /// A run of maintenance. When it is dropped, its marker goes and the lock is free.
@@ -44,8 +44,7 @@ impl<'r> Maintainer<'r> {
         let mut id = [0; SessionId::LEN];
         host.fill_random(&mut id);
         let session = SessionId::from_bytes(id);
-        let mut maintainer =
-            Self { repository, host, session, wait, announced: None, _held: held };
+        let mut maintainer = Self { repository, host, session, wait, announced: None, _held: held };
         match maintainer.announce() {
             Ok(stage) => maintainer.announced = Some(stage),
             // On a full disk the work is to make room, not to say who makes it.

@@ -69,13 +69,12 @@ impl Plan {
             let dead = pack.dead_bytes();
             match pack.waiting {
                 Some(Waiting::Unfinished) => plan.unfinished_bytes += dead,
-                Some(Waiting::Damaged) => plan.waiting_bytes += dead,
                 None if pack.usage.live_bytes == 0 => {
                     plan.gone.insert(*id);
                     plan.freed_bytes += pack.len;
                 }
                 None if pack.is_worth_rewriting() => candidates.push((id, pack)),
-                None => plan.waiting_bytes += dead,
+                Some(Waiting::Damaged) | None => plan.waiting_bytes += dead,
             }
         }
         plan.rewrite_within_bounds(candidates);
@@ -109,7 +108,10 @@ impl Plan {
         let mut small: Vec<_> = packs
             .iter()
             .filter(|(id, pack)| {
-                pack.len < SMALL_BYTES && pack.waiting.is_none() && pack.usage.live_bytes > 0 && stays(id)
+                pack.len < SMALL_BYTES
+                    && pack.waiting.is_none()
+                    && pack.usage.live_bytes > 0
+                    && stays(id)
             })
             .collect();
         if small.len() <= MANY_SMALL {
@@ -267,7 +269,8 @@ mod tests {
 
     #[test]
     fn a_quarter_dead_is_rewritten_and_less_waits() {
-        let packs = packs([candidate(75, 25, 0, 9), candidate(76, 24, 0, 9), candidate(0, 100, 0, 9)]);
+        let packs =
+            packs([candidate(75, 25, 0, 9), candidate(76, 24, 0, 9), candidate(0, 100, 0, 9)]);
         let plan = Plan::of(&packs);
         assert_eq!((plan.gone.len(), plan.rewritten.len()), (1, 1));
         assert_eq!((plan.freed_bytes, plan.waiting_bytes), (300 + 25, 24));

@@ -33,8 +33,7 @@ impl<'a> Run<'a> {
         draft: Draft,
         options: &'a PruneOptions,
     ) -> Self {
-        let report =
-            PruneReport { hopeless_blobs: draft.hopeless_blobs, ..PruneReport::default() };
+        let report = PruneReport { hopeless_blobs: draft.hopeless_blobs, ..PruneReport::default() };
         Self { maintainer, draft, options, report }
     }
 

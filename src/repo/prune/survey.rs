@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::codec::fact::Subject;
 use crate::id::{PackId, SessionId};
 use crate::repo::backend::Backend;
 use crate::repo::error::{Damage, RepoError, Result};
@@ -42,7 +43,6 @@ impl Survey {
 
     /// True when nothing explains why there is no snapshot: all records may have been lost together.
     pub(super) fn is_silent(&self) -> bool {
-        use crate::codec::fact::Subject;
         let explained =
             self.facts.subjects().any(|(it, _)| matches!(it, Subject::Forgotten { .. }));
         self.listing.ids.is_empty() && !explained

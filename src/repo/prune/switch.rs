@@ -24,7 +24,7 @@ use crate::repo::prune::maintainer::Maintainer;
 use crate::repo::prune::standing::Standing;
 use crate::repo::prune::survey::{Survey, list_packs};
 use crate::repo::prune::trash::discard;
-use crate::repo::prune::write::{Replacement, absorb};
+use crate::repo::prune::write::{Replacement, absorb, unread_segment};
 
 /// What is to be removed, and what that rests on.
 pub(super) struct Intent<'a> {
@@ -209,14 +209,8 @@ impl Now {
             absorb(&mut builder, segment, &|pack| rescued.contains(pack))?;
         }
         let stage = maintainer.stage()?;
-        match publish(repository.backend(), &*stage, repository.keys(), builder)? {
-            Some(segment) => Ok(Some(segment.id)),
-            None => {
-                let object = layout::INDEX.to_owned();
-                let reason = "a segment that was just written does not read back".to_owned();
-                Err(Damage::Object { object, reason }.into())
-            }
-        }
+        let written = publish(repository.backend(), &*stage, repository.keys(), builder)?;
+        Ok(Some(written.ok_or_else(unread_segment)?.id))
     }
 
     fn idle_facts(&self) -> Vec<Key> {

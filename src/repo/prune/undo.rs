@@ -27,7 +27,7 @@ use crate::repo::snapshots::{Snapshot, read_trashed};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undone {
     /// It is a snapshot again.
-    Back(Snapshot),
+    Back(Box<Snapshot>),
     /// It was not forgotten: its record is in its place.
     There,
     /// Its record is not in the trash (any more).
@@ -72,7 +72,7 @@ pub fn undo(
     backend.rename(&layout::trashed_snapshot(&from.directory, &id), &layout::snapshot(&id))?;
     backend.sync(layout::SNAPSHOTS)?;
     backend.sync(&from.directory)?;
-    Ok(Undone::Back(snapshot))
+    Ok(Undone::Back(Box::new(snapshot)))
 }
 
 /// Damage is an answer, everything else a failure.

@@ -36,12 +36,8 @@ pub(super) fn rewrite(
     packs: &Packs,
     offsets: &BTreeMap<PackId, BTreeSet<u64>>,
 ) -> Result<Rewritten> {
-    let mut writing = Writing {
-        maintainer,
-        stage,
-        open: BTreeMap::new(),
-        done: Rewritten::default(),
-    };
+    let mut writing =
+        Writing { maintainer, stage, open: BTreeMap::new(), done: Rewritten::default() };
     for (pack, offsets) in offsets {
         let len = packs.get(pack).copied().unwrap_or(0);
         match writing.pack((pack, len), offsets) {
@@ -191,11 +187,8 @@ pub(super) fn replace(
     if builder.is_empty() {
         return Ok(Replacement { segment: None, replaced });
     }
-    let Some(segment) = publish(repository.backend(), stage, repository.keys(), builder)? else {
-        let object = layout::INDEX.to_owned();
-        let reason = "a segment that was just written does not read back".to_owned();
-        return Err(Damage::Object { object, reason }.into());
-    };
+    let segment = publish(repository.backend(), stage, repository.keys(), builder)?
+        .ok_or_else(unread_segment)?;
     // A run before this one was cut off when it had come so far.
     replaced.retain(|id| *id != segment.id);
     Ok(Replacement { segment: Some(segment), replaced })
@@ -221,4 +214,9 @@ pub(super) fn absorb(
         }
     }
     Ok(())
+}
+
+pub(super) fn unread_segment() -> RepoError {
+    let reason = "a segment that was just written does not read back".to_owned();
+    Damage::Object { object: layout::INDEX.to_owned(), reason }.into()
 }
