@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::codec::fact::Subject;
 use crate::codec::index::SegmentBuilder;
-use crate::id::{BlobId, BlobType, FactId, PackId, SegmentId, SessionId};
+use crate::id::{BlobId, BlobType, FactId, PackId, SegmentId, SessionId, SnapshotId};
 use crate::repo::backend::{Backend, Key};
 use crate::repo::distrust::Spot;
 use crate::repo::error::{Damage, Result};
@@ -122,10 +122,27 @@ impl Now {
         }
         let (packs, _) = list_packs(repository.backend())?;
         let now = Self { survey, index, packs };
+        now.confirm_snapshots(intent)?;
         now.confirm_segments(intent)?;
         now.confirm_packs(intent)?;
         now.confirm_places(intent)?;
         Ok(now)
+    }
+
+    /// No other record may name the newest one, so only who has just seen it can tell that it is lost.
+    fn confirm_snapshots(&self, intent: &Intent<'_>) -> Result<()> {
+        let Survey { listing, facts } = &self.survey;
+        let is_explained = |snapshot: SnapshotId| {
+            listing.ids.contains(&snapshot)
+                || facts.about(&Subject::Forgotten { snapshot }).is_some()
+        };
+        match intent.survey.listing.ids.iter().find(|id| !is_explained(**id)) {
+            None => Ok(()),
+            Some(id) => {
+                let object = layout::snapshot(id).to_string();
+                Err(Damage::Object { object, reason: GONE.to_owned() }.into())
+            }
+        }
     }
 
     fn confirm_segments(&self, intent: &Intent<'_>) -> Result<()> {
