@@ -16,6 +16,7 @@ mod manifests;
 mod nobody;
 mod private_mounts;
 mod product;
+mod prune;
 mod real_disk;
 mod references;
 mod restore;

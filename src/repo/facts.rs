@@ -16,6 +16,8 @@ use crate::repo::repository::{Repository, random_name};
 #[derive(Debug, Default)]
 pub struct Facts {
     counting: BTreeMap<Subject, (FactId, Fact)>,
+    /// Facts that say nothing any more: another one about the same subject counts, and was read.
+    pub superseded: Vec<FactId>,
     /// Facts that are not what their name promises.
     pub damage: Vec<Damage>,
     /// Facts in words that this program does not know; nothing may be removed where there are any.
@@ -49,13 +51,21 @@ impl Facts {
         })
     }
 
+    /// Refuses to remove anything where a feature says that an ignorant program must not.
+    pub fn allow_pruning(&self) -> Result<()> {
+        self.refuse_unknown_features(|needed| {
+            matches!(needed, Statement::Needed { to_prune: true, .. })
+        })
+    }
+
     fn admit(&mut self, id: FactId, fact: Fact) {
         let rank = |id: &FactId, fact: &Fact| (fact.sequence, fact.time_ns, *id);
         let new_rank = rank(&id, &fact);
         match self.counting.get(&fact.subject) {
-            Some((old_id, old)) if rank(old_id, old) > new_rank => {}
+            Some((old_id, old)) if rank(old_id, old) > new_rank => self.superseded.push(id),
             _ => {
-                self.counting.insert(fact.subject.clone(), (id, fact));
+                let before = self.counting.insert(fact.subject.clone(), (id, fact));
+                self.superseded.extend(before.map(|(old_id, _)| old_id));
             }
         }
     }
@@ -75,6 +85,11 @@ impl Facts {
     /// The fact that counts for a subject.
     pub fn about(&self, subject: &Subject) -> Option<&Fact> {
         self.counting.get(subject).map(|(_, fact)| fact)
+    }
+
+    /// The name of the fact that counts for a subject.
+    pub fn name_of(&self, subject: &Subject) -> Option<FactId> {
+        self.counting.get(subject).map(|(id, _)| *id)
     }
 
     /// Every subject that a fact counts for.

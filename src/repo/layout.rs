@@ -85,6 +85,47 @@ pub fn source_lock(source: &str) -> Key {
     key(format!("{LOCKS}/source-{}", &digest[..32]))
 }
 
+/// What was forgotten or removed at this moment (nanoseconds since 1970) lies here. Times before 1970 are one.
+pub fn trash_directory(time_ns: i64) -> String {
+    format!("{TRASH}/{:020}", time_ns.max(0))
+}
+
+/// The moment of a directory in `trash/`, given its name; `None` when it is not one of ours.
+pub fn trash_time(name: &str) -> Option<i64> {
+    (name.len() == 20).then(|| name.parse().ok()).flatten()
+}
+
+/// A pack in a directory of `trash/`.
+pub fn trashed_pack(directory: &str, id: &PackId) -> Key {
+    key(format!("{directory}/{TRASHED_PACK}{id}"))
+}
+
+/// A snapshot record in a directory of `trash/`.
+pub fn trashed_snapshot(directory: &str, id: &SnapshotId) -> Key {
+    key(format!("{directory}/{TRASHED_SNAPSHOT}{id}"))
+}
+
+/// What a name in a directory of `trash/` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trashed {
+    /// A pack.
+    Pack(PackId),
+    /// A snapshot record.
+    Snapshot(SnapshotId),
+}
+
+impl Trashed {
+    /// `None` for a name that larder does not give.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let pack = name.strip_prefix(TRASHED_PACK).and_then(|id| id.parse().ok());
+        let snapshot = || name.strip_prefix(TRASHED_SNAPSHOT).and_then(|id| id.parse().ok());
+        pack.map(Self::Pack).or_else(|| snapshot().map(Self::Snapshot))
+    }
+}
+
+const TRASHED_PACK: &str = "pack-";
+const TRASHED_SNAPSHOT: &str = "snapshot-";
+
 /// The ids in a listing, each with what the listing says of it. Names that are no ids are left out: readers ignore what they do
 /// not know, and check reports it.
 pub fn ids<I: FromStr>(listing: &[ObjectInfo]) -> impl Iterator<Item = (I, &ObjectInfo)> {
@@ -102,6 +143,20 @@ mod tests {
     fn a_source_of_any_name_has_a_lock_of_its_own() {
         assert_ne!(source_lock("a/b\n"), source_lock("a/b"));
         assert!(source_lock("\u{fc}ber").as_str().starts_with("locks/source-"));
+    }
+
+    #[test]
+    fn trash_is_sorted_by_time_and_its_names_say_what_they_are() {
+        assert_eq!(trash_directory(-5), trash_directory(0));
+        assert!(trash_directory(999) < trash_directory(1_795_312_800_000_000_000));
+        let name = |directory: &str| directory.rsplit('/').next().map(str::to_owned).unwrap();
+        assert_eq!(trash_time(&name(&trash_directory(17))), Some(17));
+        assert_eq!(trash_time("17"), None);
+        let (pack, snapshot) = (PackId::from_bytes([1; 32]), SnapshotId::from_bytes([2; 32]));
+        let of = |key: Key| Trashed::of_name(key.name());
+        assert_eq!(of(trashed_pack("trash/1", &pack)), Some(Trashed::Pack(pack)));
+        assert_eq!(of(trashed_snapshot("trash/1", &snapshot)), Some(Trashed::Snapshot(snapshot)));
+        assert_eq!(Trashed::of_name("pack-12"), None);
     }
 
     #[test]

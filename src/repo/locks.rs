@@ -32,6 +32,30 @@ pub fn share_repository_for_source(backend: &dyn Backend, source: &str) -> Resul
     Ok(held)
 }
 
+/// The same without waiting for those who share it longer than `wait`: for the moment in which something is removed.
+pub fn alone(backend: &dyn Backend, wait: Duration) -> Result<Held> {
+    wait_for(backend, &layout::repository_lock(), wait, "the repository")
+}
+
+/// The maintainer's lock, for a whole run.
+pub fn maintain(backend: &dyn Backend, wait: Duration) -> Result<Held> {
+    wait_for(backend, &layout::maintenance_lock(), wait, "the repository's maintenance")
+}
+
+fn wait_for(backend: &dyn Backend, key: &Key, wait: Duration, what: &str) -> Result<Held> {
+    let mut pauses = wait.as_nanos().div_ceil(PAUSE.as_nanos());
+    loop {
+        if let Some(guard) = backend.lock(key, LockMode::Exclusive)? {
+            return Ok(Held { guards: vec![guard] });
+        }
+        if pauses == 0 {
+            return Err(RepoError::Locked { what: what.to_owned(), holders: holders(backend) });
+        }
+        pauses -= 1;
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// The repository for oneself, if nobody else works with it now.
 pub fn try_alone(backend: &dyn Backend) -> Result<Option<Held>> {
     let guard = backend.lock(&layout::repository_lock(), LockMode::Exclusive)?;

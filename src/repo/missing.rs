@@ -75,10 +75,35 @@ fn forgotten(facts: &Facts) -> impl Iterator<Item = (SnapshotId, &str, u64, &[Sn
     })
 }
 
+/// Facts about forgotten snapshots that explain nothing any more: the snapshot is there (it was brought back, or its forgetting was cut
+/// off), or the newest statement about its source, another one, does not name it.
+pub fn idle_forgotten(listing: &Listing, facts: &Facts) -> Vec<SnapshotId> {
+    let newest = newest_statements(listing, facts);
+    let is_idle = |id: SnapshotId, source: &str| match newest.get(source) {
+        Some(((_, by), named)) => *by != id && !named.contains(&id),
+        None => false,
+    };
+    forgotten(facts)
+        .filter(|(id, source, ..)| listing.ids.contains(id) || is_idle(*id, source))
+        .map(|(id, ..)| id)
+        .collect()
+}
+
+/// The source that the newest statements say an absent or unreadable snapshot belongs to.
+pub fn stated_source<'a>(
+    listing: &'a Listing,
+    facts: &'a Facts,
+    id: SnapshotId,
+) -> Option<&'a str> {
+    let newest = newest_statements(listing, facts);
+    newest.into_iter().find(|(_, (_, named))| named.contains(&id)).map(|(source, _)| source)
+}
+
 /// The sequence for the next snapshot of a source: one more than any that was ever seen.
 pub fn next_sequence(listing: &Listing, facts: &Facts, source: &str) -> u64 {
     let recorded = listing.of_source(source).map(|snapshot| snapshot.record.sequence);
     let gone =
         forgotten(facts).filter(|(_, of, ..)| *of == source).map(|(_, _, sequence, _)| sequence);
-    recorded.chain(gone).max().map_or(1, |highest| highest + 1)
+    let trashed = listing.trashed.iter().filter(|(of, _)| of == source).map(|(_, it)| *it);
+    recorded.chain(gone).chain(trashed).max().map_or(1, |highest| highest + 1)
 }

@@ -33,3 +33,7 @@ pub mod verify;
 
 pub mod read;
 pub mod session;
+
+pub mod prune;
+
+pub mod forget;

@@ -6,7 +6,7 @@ use crate::codec::snapshot::SnapshotRecord;
 use crate::id::SnapshotId;
 use crate::repo::error::{Damage, RepoError, Result};
 use crate::repo::index::LISTINGS;
-use crate::repo::layout;
+use crate::repo::layout::{self, Trashed};
 use crate::repo::named::read_named;
 use crate::repo::repository::Repository;
 
@@ -28,6 +28,8 @@ pub struct Listing {
     pub damage: Vec<Damage>,
     /// Names in `snapshots/`, the damaged ones included.
     pub ids: Vec<SnapshotId>,
+    /// Source and sequence of every record in `trash/` that can be read: such a sequence is not given again.
+    pub trashed: Vec<(String, u64)>,
 }
 
 impl Listing {
@@ -73,6 +75,8 @@ impl Listing {
             let key = |s: &Snapshot| (s.record.source.clone(), s.record.sequence, s.id);
             key(a).cmp(&key(b))
         });
+        // After the records: one that is being moved is seen here or there.
+        listing.trashed = trashed_sequences(repository)?;
         Ok(Some(listing))
     }
 
@@ -96,4 +100,31 @@ fn read_record(repository: &Repository, id: SnapshotId) -> Result<Option<Snapsho
     read_named(repository.backend(), &key, repository.keys(), |keys, bytes| {
         keys.snapshot_id(bytes) == id
     })
+}
+
+/// One forgotten record, where it lies now.
+pub fn read_trashed(
+    repository: &Repository,
+    directory: &str,
+    id: SnapshotId,
+) -> Result<Option<SnapshotRecord>> {
+    let key = layout::trashed_snapshot(directory, &id);
+    read_named(repository.backend(), &key, repository.keys(), |keys, bytes| {
+        keys.snapshot_id(bytes) == id
+    })
+}
+
+/// What is damaged in trash says nothing, and hinders nobody.
+fn trashed_sequences(repository: &Repository) -> Result<Vec<(String, u64)>> {
+    let backend = repository.backend();
+    let mut found = Vec::new();
+    for directory in backend.list(layout::TRASH)?.iter().filter(|it| it.is_dir) {
+        let directory = format!("{}/{}", layout::TRASH, directory.name);
+        for object in backend.list(&directory)? {
+            let Some(Trashed::Snapshot(id)) = Trashed::of_name(&object.name) else { continue };
+            let record = read_trashed(repository, &directory, id).ok().flatten();
+            found.extend(record.map(|record| (record.source, record.sequence)));
+        }
+    }
+    Ok(found)
 }

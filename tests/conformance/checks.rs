@@ -41,6 +41,7 @@ pub(super) const ALL: &[Check] = checks![
     sweeping_removes_what_a_dead_writer_left,
     stage_names_are_single_components,
     directories_are_made_once,
+    only_empty_directories_are_removed,
     empty_barriers_are_fine,
     threads_share_a_stage,
 ];
@@ -372,6 +373,25 @@ fn directories_are_made_once(backend: &dyn Backend) {
     );
     backend.sync("trash/two/deep").unwrap();
     backend.sync("").unwrap();
+}
+
+fn only_empty_directories_are_removed(backend: &dyn Backend) {
+    publish(backend, "packs/a", b"first");
+    backend.create_directories(&["trash/two"]).unwrap();
+    backend.rename(&key("packs/a"), &key("trash/two/pack-a")).unwrap();
+    assert!(backend.remove_directory("trash/two").is_err());
+    assert!(backend.remove_directory("trash").is_err(), "a directory in it");
+    assert!(backend.remove_directory("trash/two/pack-a").is_err(), "an object is none");
+    assert_eq!(backend.get(&key("trash/two/pack-a")).unwrap(), b"first");
+    backend.delete(&key("trash/two/pack-a")).unwrap();
+    backend.remove_directory("trash/two").unwrap();
+    backend.sync("trash").unwrap();
+    assert_eq!(names(backend, "trash"), ["one"]);
+    backend.remove_directory("trash/two").unwrap();
+    let error = backend.rename(&key("trash/two/a"), &key("packs/b")).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    backend.create_directories(&["trash/two"]).unwrap();
+    publish(backend, "trash/two/again", b"");
 }
 
 fn empty_barriers_are_fine(backend: &dyn Backend) {

@@ -24,6 +24,7 @@ pub enum Verb {
     Touch,
     Sync,
     CreateDirectories,
+    RemoveDirectory,
     Stage,
     SweepStage,
     Lock,
@@ -196,6 +197,11 @@ impl Backend for FaultBackend {
     fn create_directories(&self, directories: &[&str]) -> Result<()> {
         self.enter(Verb::CreateDirectories, directories.first().unwrap_or(&""))?;
         self.backend.create_directories(directories)
+    }
+
+    fn remove_directory(&self, directory: &str) -> Result<()> {
+        self.enter(Verb::RemoveDirectory, directory)?;
+        self.backend.remove_directory(directory)
     }
 
     fn stage(&self, name: &str) -> Result<Box<dyn Stage>> {

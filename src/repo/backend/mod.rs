@@ -159,6 +159,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Creates the directories of a new store; existing ones are fine. Durable on return.
     fn create_directories(&self, directories: &[&str]) -> Result<()>;
 
+    /// Removes an empty directory; one that is gone already is fine, one that holds anything is an error.
+    fn remove_directory(&self, directory: &str) -> Result<()>;
+
     /// A private area in which objects grow until a barrier names them. `name` is unique to the writer.
     fn stage(&self, name: &str) -> Result<Box<dyn Stage>>;
 

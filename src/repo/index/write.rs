@@ -47,7 +47,7 @@ pub fn merge(
     for segment in old {
         absorb(&mut builder, segment)?;
     }
-    let Some(merged) = publish_merged(backend, stage, keys, builder)? else { return Ok(None) };
+    let Some(merged) = publish(backend, stage, keys, builder)? else { return Ok(None) };
     let id = merged.id;
     for segment in old.iter().filter(|segment| segment.id != id) {
         match backend.delete(&layout::segment(&segment.id)) {
@@ -60,8 +60,8 @@ pub fn merge(
     Ok(Some(merged))
 }
 
-/// The merged segment, durable and read back; nothing when it cannot stand for what it was made from.
-fn publish_merged(
+/// The segment, durable and read back; nothing when it cannot stand for what it was made from.
+pub fn publish(
     backend: &dyn Backend,
     stage: &dyn Stage,
     keys: &HashKeys,
@@ -96,7 +96,7 @@ fn absorb(builder: &mut SegmentBuilder, segment: &Segment) -> Result<()> {
 }
 
 /// Segments disagree, or are too large for one: whatever it is, nothing may be replaced.
-fn unbuildable(error: BuildError) -> RepoError {
+pub fn unbuildable(error: BuildError) -> RepoError {
     RepoError::Index(error)
 }
 

@@ -1,6 +1,6 @@
 //! Reading one pack: its directory, and single payloads.
 
-use crate::codec::pack::{Encoding, Footer, Header, Trailer, TrailerEntry};
+use crate::codec::pack::{Encoding, Footer, Header, PackClass, Trailer, TrailerEntry};
 use crate::codec::{CodecError, Durable, Kind};
 use crate::id::{HashKeys, PackId, RepositoryId, SessionId};
 use crate::repo::backend::{Backend, BackendError};
@@ -15,6 +15,8 @@ pub struct Directory {
     pub entries: Vec<TrailerEntry>,
     /// Length of the header.
     pub header_len: u32,
+    /// What it holds.
+    pub class: PackClass,
     /// The session that wrote it.
     pub session: SessionId,
 }
@@ -56,12 +58,9 @@ pub fn directory(
     }
     let trailer = Trailer::decode(&tail[..trailer_len]).map_err(|error| codec(id, &error))?;
     trailer.fits(&footer, len).map_err(|error| codec(id, &error))?;
-    let header = prove_header(backend, keys, repository, id, &footer)?;
-    Ok(Directory {
-        entries: trailer.entries,
-        header_len: footer.header_len,
-        session: header.session,
-    })
+    let header = proved_header(backend, keys, repository, id, &footer)?;
+    let Header { class, session, .. } = header;
+    Ok(Directory { entries: trailer.entries, header_len: footer.header_len, class, session })
 }
 
 /// True when the pack's name is the hash of its end, whatever the version of the footer: the trailer's length stands where it always does.
@@ -90,7 +89,7 @@ fn has_name(
     }
 }
 
-fn prove_header(
+fn proved_header(
     backend: &dyn Backend,
     keys: &HashKeys,
     repository: &RepositoryId,

@@ -97,6 +97,13 @@ impl SimDisk {
         self.world().schedule.fail_read(n, errno, repeat);
     }
 
+    /// What was tried after the first look that failed as planned, in order, looks left out.
+    pub fn log_after_failed_read(&self) -> Vec<Operation> {
+        let world = self.world();
+        let before = world.schedule.before_failed_read().and_then(|at| usize::try_from(at).ok());
+        before.and_then(|at| world.schedule.log().get(at..)).unwrap_or_default().to_vec()
+    }
+
     /// True when every planned crash and failure has happened, and there was one.
     pub fn fired(&self) -> bool {
         self.world().schedule.fired()

@@ -73,6 +73,8 @@ pub(super) struct Schedule {
     dead: bool,
     change_plans: Vec<Plan>,
     read_plans: Vec<Plan>,
+    /// Changes before the first look that failed as planned.
+    before_failed_read: Option<u64>,
     pub(super) read_only: bool,
 }
 
@@ -87,6 +89,10 @@ impl Schedule {
 
     pub(super) fn log(&self) -> &[Operation] {
         &self.log
+    }
+
+    pub(super) fn before_failed_read(&self) -> Option<u64> {
+        self.before_failed_read
     }
 
     pub(super) fn crash_at(&mut self, n: u64) {
@@ -138,7 +144,11 @@ impl Schedule {
     fn count_read(&mut self) -> Option<Errno> {
         let n = self.reads;
         self.reads += 1;
-        strike(&mut self.read_plans, n)
+        let struck = strike(&mut self.read_plans, n);
+        if struck.is_some() && self.before_failed_read.is_none() {
+            self.before_failed_read = Some(self.changes());
+        }
+        struck
     }
 
     fn count_change(&mut self, verb: &'static str, path: &str) -> Option<Errno> {

@@ -168,6 +168,10 @@ impl Backend for LocalBackend {
         parents.iter().try_for_each(|parent| self.sync(parent))
     }
 
+    fn remove_directory(&self, directory: &str) -> Result<()> {
+        gone(self.disk().remove_dir(directory))
+    }
+
     fn stage(&self, name: &str) -> Result<Box<dyn Stage>> {
         Ok(Box::new(LocalStage::new(Arc::clone(&self.medium), stage_directory(name)?)))
     }

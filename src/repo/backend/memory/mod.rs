@@ -222,6 +222,19 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
+    fn remove_directory(&self, directory: &str) -> Result<()> {
+        let mut store = self.store();
+        let below = format!("{directory}/");
+        let holds_any = store.objects.keys().any(|path| path.starts_with(&below))
+            || store.directories.iter().any(|path| path.starts_with(&below));
+        if holds_any || store.objects.contains_key(directory) {
+            let kind = io::ErrorKind::DirectoryNotEmpty;
+            return Err(DiskError::new("remove directory", directory, kind.into()).into());
+        }
+        store.directories.remove(directory);
+        Ok(())
+    }
+
     fn stage(&self, name: &str) -> Result<Box<dyn Stage>> {
         let directory = stage_directory(name)?;
         Ok(Box::new(MemoryStage::new(Arc::clone(&self.store), directory)))
