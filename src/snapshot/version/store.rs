@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::codec::content::Content;
-use crate::codec::version::{Base, Layer, SegmentRef, VersionRecord};
+use crate::codec::version::{Base, Layer, SegmentRef, VersionRecord, most_pages};
 use crate::codec::{CodecError, Durable};
 use crate::id::{BlobId, BlobType};
 use crate::repo::blobs::{BlobRead, BlobWrite};
@@ -16,7 +16,7 @@ use crate::snapshot::structure::store;
 use crate::snapshot::version::base::{store_base, stored_bytes};
 use crate::snapshot::version::compare::{Comparison, changed, compare, root_of};
 use crate::snapshot::version::decode::{Decoder, Failed, MakeError, Watch};
-use crate::snapshot::version::load::{highest_page_count, load_version, page_count_with, refused};
+use crate::snapshot::version::load::{load_version, page_count_with, refused};
 use crate::snapshot::version::pages::MappedPages;
 use crate::snapshot::version::patch::{Change, NoPatch, store_patch};
 use crate::snapshot::version::relied::Relied;
@@ -116,7 +116,7 @@ impl VersionStore<'_> {
     /// Bytes of the spool that storing the next version will need: those of the newest of `candidates` whose record can be read.
     pub fn spool_bytes(&self, candidates: &[BlobId]) -> u64 {
         let record = candidates.iter().find_map(|id| load_version(self.read, id, None).ok());
-        record.map_or(0, |record| len_of(&record, highest_page_count(&record)))
+        record.map_or(0, |record| len_of(&record, record.highest_page_count()))
     }
 
     /// Stores a database on top of the first of `candidates`, newest first, that can be read, or as a new base.
@@ -211,7 +211,7 @@ impl Work<'_> {
     /// Decodes the version whole: every night proves that the last one can be read.
     fn decode(&mut self, id: &BlobId, record: VersionRecord) -> Result<Before, StoreError> {
         let room = self.store.room;
-        let need = len_of(&record, highest_page_count(&record));
+        let need = len_of(&record, record.highest_page_count());
         let spool = Spool::create_in(room.dir, need, room.min_free_bytes)?.into_file()?;
         let layers = self.lay(id, &record, &spool, record.layers.len()).map_err(|failed| {
             self.bad.insert(failed.part);
@@ -239,6 +239,10 @@ impl Work<'_> {
         before: Before,
         compared: Comparison,
     ) -> Result<Attempt, StoreError> {
+        // A database that shrank leaves its long base behind: every restore would lay all of it.
+        if u64::from(before.record.base.page_count) > most_pages(self.now.count()) {
+            return Ok(Attempt::Rebase(Some(compared.root)));
+        }
         let kept = self.kept(&before, &compared.changed);
         let Before { mut record, spool, .. } = before;
         let whole = kept == record.layers.len();
