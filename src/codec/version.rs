@@ -17,8 +17,13 @@ use crate::id::BlobId;
 /// The most layers on a base.
 pub const MAX_LAYERS: usize = 64;
 
-/// The pages of all layers together may be twice those of the database, and so many more.
+/// The pages of all layers together may be twice those of the database, and so many more; so many it may have at most at any height.
 pub const SPARE_PAGES: u64 = 4096;
+
+/// The most pages that all layers of a database of so many pages may have together, and that the base and any layer may leave.
+pub fn most_pages(page_count: u32) -> u64 {
+    2 * u64::from(page_count) + SPARE_PAGES
+}
 
 /// The most bytes of page images in one segment of a patch.
 pub const MAX_SEGMENT_PAGE_BYTES: u64 = 24 * 1024 * 1024;
@@ -94,10 +99,17 @@ impl VersionRecord {
         self.layers.iter().map(Layer::changed_pages).fold(0, u64::saturating_add)
     }
 
-    /// True when a reader takes so many layers of so many pages upon itself.
+    /// The most pages that it has at any height: as long a file is needed to make it.
+    pub fn highest_page_count(&self) -> u32 {
+        let layers = self.layers.iter().map(|layer| layer.page_count);
+        layers.fold(self.base.page_count, u32::max)
+    }
+
+    /// True when a reader takes so many layers of so many pages, and so long a file, upon itself.
     pub fn within_bounds(&self) -> bool {
-        let most = 2 * u64::from(self.page_count()) + SPARE_PAGES;
-        self.layers.len() <= MAX_LAYERS && self.layer_pages() <= most
+        let most = most_pages(self.page_count());
+        let high = u64::from(self.highest_page_count());
+        self.layers.len() <= MAX_LAYERS && self.layer_pages() <= most && high <= most
     }
 
     fn layer_fault(&self, below: u32, layer: &Layer) -> Option<&'static str> {
@@ -126,7 +138,7 @@ impl Rules for VersionRecord {
             return Some("a base of no pages");
         }
         if !self.within_bounds() {
-            return Some("more layers, or more pages in them, than a reader decodes");
+            return Some("more layers, or more pages in or below them, than a reader decodes");
         }
         let mut below = self.base.page_count;
         self.layers.iter().find_map(|layer| {
@@ -164,6 +176,8 @@ mod tests {
             version(10, vec![layer(12, &[2]), layer(5, &[]), layer(6, &[1, 3])]),
             version(100, vec![layer(100, &[1]); MAX_LAYERS]),
             version(6000, vec![layer(6000, &[6000]), layer(6000, &[6000]), layer(6000, &[4096])]),
+            version(4296, vec![layer(100, &[1])]),
+            version(2000, vec![layer(4296, &[2296]), layer(100, &[1])]),
         ] {
             assert_eq!(VersionRecord::decode(&sound.encode().unwrap()), Ok(sound));
         }
@@ -176,6 +190,9 @@ mod tests {
             version(0, vec![]),
             version(100, vec![layer(100, &[1]); MAX_LAYERS + 1]),
             version(6000, vec![layer(6000, &[6000]), layer(6000, &[6000]), layer(6000, &[4097])]),
+            version(4297, vec![layer(100, &[1])]),
+            version(u32::MAX, vec![layer(1, &[1])]),
+            version(2000, vec![layer(4297, &[2297]), layer(100, &[1])]),
             version(10, vec![layer(12, &[1])]),
             version(10, vec![layer(10, &[11])]),
             version(10, vec![layer(0, &[])]),

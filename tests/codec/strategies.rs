@@ -358,12 +358,13 @@ pub(super) fn version() -> impl Strategy<Value = VersionRecord> {
     let sizes = (size, 5000_u32..1 << 20);
     let said = (blob_id(), any::<[u8; 32]>(), extensions());
     (sizes, said, vec(layer(1200), 0..4)).prop_map(
-        |((page_size, page_count), (list, root, extensions), layers)| VersionRecord {
-            page_size,
-            base: Base { list, page_count },
-            layers: layers.into_iter().filter(|it| it.changed_pages() <= 900).take(1).collect(),
-            root,
-            extensions,
+        |((page_size, page_count), (list, root, extensions), layers)| {
+            let layers: Vec<_> =
+                layers.into_iter().filter(|it| it.changed_pages() <= 900).take(1).collect();
+            // No base may be more than twice the database and 4,096 pages long.
+            let most = layers.first().map_or(page_count, |it| 2 * it.page_count + 4096);
+            let base = Base { list, page_count: page_count.min(most) };
+            VersionRecord { page_size, base, layers, root, extensions }
         },
     )
 }

@@ -20,6 +20,8 @@ use larder::ops::restore::{RestoreRequest, restore};
 use larder::repo::backend::Backend;
 use larder::repo::blobs::BlobRead;
 use larder::snapshot::archive::capture::Capture;
+use larder::snapshot::content::read::chunks;
+use larder::snapshot::version::load::base_list;
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::questions::ReferenceQuery;
 use larder_testkit::seed::Seeded;
@@ -91,6 +93,16 @@ impl Nights {
         let repository = open(backend(self.disk.clone())).unwrap();
         let catalog = Catalog::open(&repository).unwrap();
         catalog.reader().unwrap().place(blob_type, id).unwrap().unwrap()
+    }
+
+    fn chunks_of_base(&self, night: usize) -> Vec<BlobId> {
+        let record = self.record(night);
+        let repository = open(backend(self.disk.clone())).unwrap();
+        let catalog = Catalog::open(&repository).unwrap();
+        let reader = catalog.reader().unwrap();
+        let list = base_list(&record);
+        let content = larder::codec::content::Content::List { root: list.id, len: list.len };
+        chunks(&content, &reader).map(|placed| placed.unwrap().chunk.id).collect()
     }
 
     /// Inverts one byte of a blob where it is stored.
@@ -218,6 +230,30 @@ fn the_night_after_damage_says_so_and_goes_on_from_what_can_be_read() {
         let base = nights.record(3).base.page_count;
         assert!(base > 0);
     }
+}
+
+/// Only the first chunks of a rotten base are met by reading it; the next base shall rest on none of the others.
+#[test]
+fn one_night_after_a_base_rotted_everywhere_it_comes_back() {
+    let mut nights = Nights { disk: fresh(), tree: tree(), saved: Vec::new() };
+    let database = rusqlite::Connection::open(nights.tree.path().join("parts.db")).unwrap();
+    for row in 200..220_u32 {
+        let bytes = Seeded::new(row.into()).bytes(1 << 20);
+        database.execute("INSERT INTO part VALUES (?1, ?2)", (row, bytes)).unwrap();
+    }
+    drop(database);
+    nights.keep(&save(backend(nights.disk.clone()), &nights.tree, 1).unwrap());
+    let chunks = nights.chunks_of_base(0);
+    assert!(chunks.len() > 16, "more than are read side by side: {}", chunks.len());
+    for chunk in &chunks {
+        nights.flip(BlobType::Data, chunk);
+    }
+    change(&nights.tree, 50);
+    let report = save(backend(nights.disk.clone()), &nights.tree, 2).unwrap();
+    nights.keep(&report);
+    assert!(report.damage.len() >= chunks.len() - 1, "each is said: {:?}", report.damage);
+    assert_eq!(nights.record(1).layers, []);
+    assert_eq!(nights.sound(), [1]);
 }
 
 /// Calls the database opaque while it is told to.

@@ -199,3 +199,20 @@ fn the_newest_readable_stack_is_gone_on_with() {
     assert_eq!(stored.damage.len(), 4);
     assert_eq!(record_of(&blobs, &stored.record).layers, []);
 }
+
+#[test]
+fn a_database_that_shrank_does_not_rest_on_its_long_base() {
+    let blobs = MemoryBlobs::default();
+    let long = Pages { size: 512, bytes: Seeded::new(9).bytes(512 * 8000) };
+    let short = Pages { size: 512, bytes: Seeded::new(10).bytes(512 * 100) };
+    let mut last = store((&blobs, &blobs), &long, &[], at(0, None)).unwrap().record;
+    for night in 1..5_usize {
+        let mut now = short.clone();
+        now.bytes[night * 5000] ^= 1;
+        let moment = at(i64::try_from(night).unwrap() * 24 * HOUR_NS, None);
+        last = store((&blobs, &blobs), &now, &[last], moment).unwrap().record;
+        let record = record_of(&blobs, &last);
+        assert_eq!((record.base.page_count, record.layers.len()), (100, night - 1));
+        assert!(made(&blobs, &last, 512 * 100).unwrap() == now.bytes);
+    }
+}

@@ -1,10 +1,13 @@
 //! What is stored is proved before it is named: a wrong patch never becomes a version.
 
+use larder::codec::Durable;
 use larder::codec::index::Place;
+use larder::codec::pack::PackClass;
 use larder::codec::version::VersionRecord;
 use larder::id::{BlobId, BlobType};
-use larder::repo::blobs::{BlobRead, BlobWrite, NewBlob, Put};
-use larder::repo::error::Result;
+use larder::repo::blobs::{BlobRead, BlobWrite, Compression, NewBlob, Put};
+use larder::repo::error::{Damage, RepoError, Result};
+use larder::snapshot::version::store::StoredVersion;
 use larder_testkit::memory_blobs::MemoryBlobs;
 use larder_testkit::seed::Seeded;
 
@@ -17,6 +20,8 @@ enum Fault {
     Encoder,
     /// The storage gives back other bytes.
     Storage(BlobType),
+    /// The storage gives nothing back.
+    Unreadable(BlobType),
 }
 
 struct Faulty<'a> {
@@ -44,6 +49,9 @@ impl BlobWrite for Faulty<'_> {
     }
 
     fn read_back(&self, blob_type: BlobType, id: &BlobId) -> Result<Option<Vec<u8>>> {
+        if self.fault == Fault::Unreadable(blob_type) {
+            return Err(RepoError::Damaged(Damage::Unlisted { blob_type, id: *id }));
+        }
         let stored = self.blobs.read_back(blob_type, id)?;
         let wrong = self.fault == Fault::Storage(blob_type);
         Ok(if wrong { stored.map(|plain| flipped(&plain)) } else { stored })
@@ -71,29 +79,29 @@ fn next() -> Pages {
 }
 
 /// The second night under a fault.
-fn second_night(fault: Fault) -> (MemoryBlobs, VersionRecord, Vec<String>) {
+fn second_night(fault: Fault) -> (VersionRecord, StoredVersion) {
     let blobs = MemoryBlobs::default();
     let first = store((&blobs, &blobs), &state(), &[], at(0, None)).unwrap();
     let faulty = Faulty { blobs: &blobs, fault };
     let second = store((&faulty, &faulty), &next(), &[first.record], at(1, None)).unwrap();
     assert!(made(&blobs, &second.record, 1024 * 80).unwrap() == next().bytes);
     let record = record_of(&blobs, &second.record);
-    (blobs, record, second.notices)
+    (record, second)
 }
 
 #[test]
 fn a_patch_that_is_wrong_gives_way_to_a_new_base() {
     for fault in [Fault::Encoder, Fault::Storage(BlobType::PagePatch)] {
-        let (_, record, notices) = second_night(fault);
-        assert_eq!(record.layers, []);
-        assert!(notices[0].contains("its patch was wrong"), "{notices:?}");
+        let (record, stored) = second_night(fault);
+        assert_eq!((record.layers, stored.damage), (vec![], vec![]));
+        assert!(stored.notices[0].contains("its patch was wrong"), "{:?}", stored.notices);
     }
 }
 
 #[test]
 fn without_a_fault_it_is_a_patch() {
-    let (_, record, notices) = second_night(Fault::Storage(BlobType::ManifestNode));
-    assert_eq!((record.layers.len(), notices.len()), (1, 0));
+    let (record, stored) = second_night(Fault::Storage(BlobType::ManifestNode));
+    assert_eq!((record.layers.len(), stored.notices.len()), (1, 0));
 }
 
 #[test]
@@ -113,4 +121,39 @@ fn what_may_not_be_relied_upon_is_stored_again() {
     let second = store((&old, &new), &next(), &[first.record], at(1, None)).unwrap();
     assert_eq!(record_of(&new, &second.record).layers.len(), 1);
     assert!(made(&new, &second.record, 1024 * 80).unwrap() == next().bytes);
+}
+
+/// A disk that is dying is damage, whatever can be stored instead.
+#[test]
+fn a_patch_that_cannot_be_read_back_is_damage() {
+    let (record, stored) = second_night(Fault::Unreadable(BlobType::PagePatch));
+    assert_eq!(record.layers, []);
+    assert!(stored.notices[0].contains("its patch cannot be read"), "{:?}", stored.notices);
+    let of = stored.damage.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(of.len() == 1 && stored.notices[0].contains(&of[0]), "{of:?}");
+}
+
+#[test]
+fn after_three_versions_without_their_root_a_new_base_is_made() {
+    let blobs = MemoryBlobs::default();
+    let first = store((&blobs, &blobs), &state(), &[], at(0, None)).unwrap();
+    let of_root = |number: u8| {
+        let record = VersionRecord { root: [number; 32], ..record_of(&blobs, &first.record) };
+        let plain = record.encode().unwrap();
+        let blob = NewBlob {
+            blob_type: BlobType::VersionRecord,
+            class: PackClass::Metadata,
+            compression: Compression::Always,
+            plain: &plain,
+        };
+        blobs.put(blob).unwrap().id
+    };
+    for (wrong, depth) in [(2, 1), (3, 0), (5, 0)] {
+        let mut candidates: Vec<_> = (0..wrong).map(of_root).collect();
+        candidates.push(first.record);
+        let stored = store((&blobs, &blobs), &next(), &candidates, at(1, None)).unwrap();
+        assert_eq!(stored.damage.len(), usize::from(wrong.min(3)), "{:?}", stored.damage);
+        assert_eq!(record_of(&blobs, &stored.record).layers.len(), depth, "{wrong}");
+        assert!(made(&blobs, &stored.record, 1024 * 80).unwrap() == next().bytes);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
 use crate::codec::content::{ChunkRef, Content};
 use crate::codec::index::Place;
@@ -32,6 +33,8 @@ pub trait FileContents: Sync {
 pub struct Chunked<'a, F> {
     blobs: &'a dyn BlobRead,
     chunks: F,
+    /// Held by whoever makes a database: making one takes tens of MiB, and all threads.
+    making: Mutex<()>,
 }
 
 impl<'a, F, I> Chunked<'a, F>
@@ -41,7 +44,7 @@ where
 {
     /// Contents in this repository.
     pub fn new(blobs: &'a dyn BlobRead, chunks: F) -> Self {
-        Self { blobs, chunks }
+        Self { blobs, chunks, making: Mutex::new(()) }
     }
 }
 
@@ -79,6 +82,7 @@ where
 
     fn make(&self, content: &Content, file: &File, watch: Watch<'_>) -> Result<bool, MakeError> {
         let Content::Version { record, len } = content else { return Ok(false) };
+        let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         make_database(self.blobs, (record, *len), file, watch)?;
         Ok(true)
     }
@@ -87,4 +91,53 @@ where
 fn wrong_length(chunk: &ChunkRef, found: usize) -> Damage {
     let reason = format!("it has {found} bytes where a file refers to {}", chunk.len);
     Damage::Object { object: format!("chunk {}", chunk.id), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::codec::Durable;
+    use crate::codec::version::{Base, VersionRecord};
+    use crate::id::BlobId;
+
+    /// Has one version record, and nothing that it names.
+    struct OneRecord(Vec<u8>);
+
+    impl BlobRead for OneRecord {
+        fn get(&self, blob_type: BlobType, id: &BlobId) -> Result<Vec<u8>, RepoError> {
+            match blob_type {
+                BlobType::VersionRecord => Ok(self.0.clone()),
+                _ => Err(RepoError::Damaged(Damage::Unlisted { blob_type, id: *id })),
+            }
+        }
+
+        fn place(&self, _: BlobType, _: &BlobId) -> Result<Option<Place>, RepoError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn one_database_is_made_at_a_time_and_a_failed_one_lets_the_next_begin() {
+        let id = BlobId::from_bytes([1; 32]);
+        let base = Base { list: id, page_count: 3 };
+        let (root, layers, extensions) = ([0; 32], Vec::new(), Vec::new());
+        let record = VersionRecord { page_size: 512, base, layers, root, extensions };
+        let blobs = OneRecord(record.encode().unwrap());
+        let contents = Chunked::new(&blobs, |_: &Content| std::iter::empty());
+        let content = Content::Version { record: id, len: 3 * 512 };
+        let file = tempfile::tempfile().unwrap();
+        let begun = AtomicU32::new(0);
+        for cancel in [true, false] {
+            let cancelled = || {
+                assert!(contents.making.try_lock().is_err(), "another one could begin");
+                begun.fetch_add(1, Ordering::Relaxed);
+                cancel
+            };
+            let watch = Watch { cancelled: &cancelled, advance: &|_| {} };
+            assert!(contents.make(&content, &file, watch).is_err());
+        }
+        assert_eq!(begun.into_inner(), 2);
+    }
 }

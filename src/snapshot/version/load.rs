@@ -35,12 +35,6 @@ pub(super) fn page_count_with(record: &VersionRecord, layers: usize) -> u32 {
     top.map_or(record.base.page_count, |layer| layer.page_count)
 }
 
-/// The most pages that it has at any height: as long a file is needed to make it.
-pub(super) fn highest_page_count(record: &VersionRecord) -> u32 {
-    let layers = record.layers.iter().map(|layer| layer.page_count);
-    layers.fold(record.base.page_count, u32::max)
-}
-
 /// A record whose parts do not make what it says.
 pub(super) fn refused(id: &BlobId, reason: impl Into<String>) -> RepoError {
     damaged(BlobType::VersionRecord, id, reason)

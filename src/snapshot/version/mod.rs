@@ -21,4 +21,5 @@ mod base;
 mod compare;
 mod pages;
 mod patch;
+mod recent;
 mod relied;

@@ -3,7 +3,7 @@
 //! A page is proved by the ids of the blobs that it is made from. Whoever wants
 //! thousands of pages makes the database instead (`read`).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use crate::snapshot::content::read::{PlacedChunk, chunks, read_chunk};
 use crate::snapshot::structure::damaged;
 use crate::snapshot::version::decode::fault;
 use crate::snapshot::version::load::{base_list, load_version, page_count_with, refused};
+use crate::snapshot::version::recent::Recent;
 
 /// The most bytes of page images that are kept for the next page, and that one page may be made from.
 const MOST_IMAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -25,12 +26,17 @@ const MOST_IMAGE_BYTES: usize = 16 * 1024 * 1024;
 /// The most bytes of chunks of the base that are kept.
 const MOST_CHUNK_BYTES: usize = 16 * 1024 * 1024;
 
-/// Reads pages of one version. Memory: the segments of its layers as they are met, and a bounded number of images.
+/// The most bytes of segments that are kept.
+const MOST_SEGMENT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Reads pages of one version. Memory: an entry for each page of the layers that were met, and a bounded number of bytes of
+/// segments, chunks and images.
 pub struct PageReader<'b> {
     blobs: &'b dyn BlobRead,
     id: BlobId,
     record: VersionRecord,
     layers: Vec<Option<Arc<LayerPages>>>,
+    segments: Recent<BlobId>,
     /// By the number of layers that make them.
     images: HashMap<(usize, u32), Option<Arc<[u8]>>>,
     base: BaseChunks<'b>,
@@ -41,17 +47,17 @@ struct BaseChunks<'b> {
     blobs: &'b dyn BlobRead,
     /// Empty until the first page is read.
     placed: Vec<PlacedChunk>,
-    recent: VecDeque<(u64, Vec<u8>)>,
+    /// By their offset.
+    recent: Recent<u64>,
 }
 
-/// The segments of one layer, read and checked.
+/// What is in the segments of one layer, which were read and checked.
 struct LayerPages {
     segments: Vec<KeptSegment>,
 }
 
 struct KeptSegment {
     id: BlobId,
-    bytes: Vec<u8>,
     index: SegmentIndex,
 }
 
@@ -60,8 +66,9 @@ impl<'b> PageReader<'b> {
     pub fn open(blobs: &'b dyn BlobRead, id: &BlobId) -> Result<Self> {
         let record = load_version(blobs, id, None)?;
         let layers = record.layers.iter().map(|_| None).collect();
-        let base = BaseChunks { blobs, placed: Vec::new(), recent: VecDeque::new() };
-        Ok(Self { blobs, id: *id, record, layers, images: HashMap::new(), base })
+        let base = BaseChunks { blobs, placed: Vec::new(), recent: Recent::new(MOST_CHUNK_BYTES) };
+        let (segments, images) = (Recent::new(MOST_SEGMENT_BYTES), HashMap::new());
+        Ok(Self { blobs, id: *id, record, layers, segments, images, base })
     }
 
     /// Pages of the database.
@@ -119,22 +126,35 @@ impl<'b> PageReader<'b> {
         Ok(Some(page.into()))
     }
 
+    /// The old images come first: while they are made, which may take segments of all layers below, no segment is held on to.
     fn patched(&mut self, below: usize, kept: &KeptSegment, place: usize) -> Result<Arc<[u8]>> {
-        let refuse = |error: &DeltaError| damaged(BlobType::PagePatch, &kept.id, error.to_string());
-        let segment =
-            Segment::with_index(&kept.bytes, &kept.index).map_err(|error| refuse(&error))?;
-        let page = segment.page(place, |number, image| match self.image(below, number)? {
-            Some(page) => {
-                image.copy_from_slice(&page);
+        let refuse = |error: DeltaError| damaged(BlobType::PagePatch, &kept.id, error.to_string());
+        let needed = {
+            let bytes = self.segment(&kept.id)?;
+            let segment = Segment::with_index(&bytes, &kept.index).map_err(refuse)?;
+            let mut needed = segment.sources(place).map_err(refuse)?;
+            needed.extend(segment.numbers().nth(place));
+            needed
+        };
+        let mut images = HashMap::new();
+        for number in needed {
+            images.insert(number, self.image(below, number)?);
+        }
+        let old = |number: u32, image: &mut [u8]| match images.get(&number) {
+            Some(Some(page)) => {
+                image.copy_from_slice(page);
                 Ok(true)
             }
-            None => Ok::<_, PageError>(false),
-        });
-        match page {
-            Ok(page) => Ok(page.into()),
-            Err(PageError::Delta(error)) => Err(refuse(&error)),
-            Err(PageError::Repository(error)) => Err(error),
-        }
+            _ => Ok::<_, DeltaError>(false),
+        };
+        let bytes = self.segment(&kept.id)?;
+        let segment = Segment::with_index(&bytes, &kept.index).map_err(refuse)?;
+        Ok(segment.page(place, old).map_err(refuse)?.into())
+    }
+
+    fn segment(&mut self, id: &BlobId) -> Result<Arc<Vec<u8>>> {
+        let blobs = self.blobs;
+        self.segments.get_or_read(*id, || blobs.get(BlobType::PagePatch, id))
     }
 
     fn layer(&mut self, number: usize) -> Result<Arc<LayerPages>> {
@@ -148,20 +168,20 @@ impl<'b> PageReader<'b> {
         Ok(layer)
     }
 
-    fn read_layer(&self, number: usize) -> Result<LayerPages> {
-        let said = self.record.layers.get(number);
+    fn read_layer(&mut self, number: usize) -> Result<LayerPages> {
+        let said = self.record.layers.get(number).cloned();
         let said = said.ok_or_else(|| refused(&self.id, "it has fewer layers"))?;
         let (mut segments, mut seen) = (Vec::new(), std::collections::HashSet::new());
         for reference in &said.segments {
             let (of, id) = (BlobType::PagePatch, reference.id);
-            let bytes = self.blobs.get(of, &id)?;
+            let bytes = self.segment(&id)?;
             let segment = Segment::parse(&bytes, self.record.page_size)
                 .map_err(|error| damaged(of, &id, error.to_string()))?;
             if let Some(fault) = fault(&segment, reference, said.page_count, &mut seen) {
                 return Err(damaged(of, &id, fault));
             }
             let index = segment.index();
-            segments.push(KeptSegment { id, bytes, index });
+            segments.push(KeptSegment { id, index });
         }
         let below = page_count_with(&self.record, number);
         let new = seen.iter().filter(|page| **page > below).count() as u64;
@@ -198,45 +218,14 @@ impl BaseChunks<'_> {
         Ok(bytes)
     }
 
-    fn chunk(&mut self, placed: PlacedChunk) -> Result<&[u8]> {
-        let known = self.recent.iter().position(|(offset, _)| *offset == placed.offset);
-        if known.is_none() {
-            self.recent.push_front((placed.offset, read_chunk(self.blobs, &placed.chunk)?));
-            self.forget();
-        }
-        let at = known.unwrap_or_default();
-        Ok(self.recent.get(at).map(|(_, chunk)| chunk.as_slice()).unwrap_or_default())
-    }
-
-    /// Lets go of what was read longest ago, down to one chunk.
-    fn forget(&mut self) {
-        let mut held: usize = self.recent.iter().map(|(_, chunk)| chunk.len()).sum();
-        while self.recent.len() > 1 && held > MOST_CHUNK_BYTES {
-            held -= self.recent.pop_back().map_or(0, |(_, chunk)| chunk.len());
-        }
+    fn chunk(&mut self, placed: PlacedChunk) -> Result<Arc<Vec<u8>>> {
+        let blobs = self.blobs;
+        self.recent.get_or_read(placed.offset, || read_chunk(blobs, &placed.chunk))
     }
 }
 
 impl LayerPages {
     fn find(&self, number: u32) -> Option<(&KeptSegment, usize)> {
         self.segments.iter().find_map(|kept| Some((kept, kept.index.place_of(number)?)))
-    }
-}
-
-#[derive(Debug)]
-enum PageError {
-    Delta(DeltaError),
-    Repository(RepoError),
-}
-
-impl From<DeltaError> for PageError {
-    fn from(error: DeltaError) -> Self {
-        Self::Delta(error)
-    }
-}
-
-impl From<RepoError> for PageError {
-    fn from(error: RepoError) -> Self {
-        Self::Repository(error)
     }
 }

@@ -9,15 +9,21 @@ use crate::codec::version::SegmentRef;
 use crate::delta::decode::Segment;
 use crate::delta::encode::{PageChange, encode_segments};
 use crate::delta::error::DeltaError;
-use crate::delta::shape::PageShape;
+use crate::delta::shape::{PageShape, SEGMENT_PAGE_BYTES};
 use crate::id::BlobType;
 use crate::repo::blobs::{BlobWrite, Compression, NewBlob};
-use crate::repo::error::RepoError;
+use crate::repo::error::{Damage, RepoError};
 use crate::snapshot::version::decode::fault;
 use crate::snapshot::version::pages::MappedPages;
 
 /// The most bytes of a segment before compression: a blob.
 const MOST_SEGMENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Changes that are grouped into segments together: what that takes is bounded, whatever the database. An ordinary night is one window.
+const WINDOW_PAGES: usize = 1 << 18;
+
+/// A patch of so many segments is small beside what a new base takes.
+const SEGMENTS_ALWAYS_TRIED: usize = 4;
 
 /// Where a database says how many bytes at the end of each page hold no cells.
 const RESERVED_OFFSET: usize = 20;
@@ -40,6 +46,8 @@ pub(super) enum NoPatch {
     TooLarge,
     /// What it stores does not give the captured pages back.
     Unproved(String),
+    /// What was just stored cannot be read.
+    Damaged(Damage),
     Repository(RepoError),
 }
 
@@ -63,13 +71,8 @@ pub(super) fn store_patch(
     check: &dyn Fn() -> Result<(), RepoError>,
 ) -> Result<Vec<SegmentRef>, NoPatch> {
     let (mut segments, mut taken) = (Vec::new(), Taken { most_bytes, bytes: 0, pages: 0 });
-    let page = |number: &u32| {
-        let new = change.now.page(*number)?;
-        Some(PageChange { number: *number, old: change.below.page(*number), new })
-    };
-    let pages: Vec<_> = change.pages.iter().filter_map(page).collect();
     let page_size = u32::try_from(change.now.page_bytes()).unwrap_or_default();
-    encode_segments(&pages, shape_of(change.now)?, MOST_SEGMENT_BYTES, |plain| {
+    encode_windows(change, WINDOW_PAGES, &mut |plain| {
         check()?;
         let blob = NewBlob {
             blob_type: BlobType::PagePatch,
@@ -85,6 +88,34 @@ pub(super) fn store_patch(
     })?;
     prove(change, &segments, write)?;
     Ok(segments)
+}
+
+/// Hands over the segments of the change, window by window in the order of the pages.
+fn encode_windows(
+    change: Change<'_>,
+    window_pages: usize,
+    emit: &mut dyn FnMut(Vec<u8>) -> Result<(), NoPatch>,
+) -> Result<(), NoPatch> {
+    let shape = shape_of(change.now)?;
+    let page = |number: &u32| {
+        let new = change.now.page(*number)?;
+        Some(PageChange { number: *number, old: change.below.page(*number), new })
+    };
+    for window in change.pages.chunks(window_pages) {
+        let pages: Vec<_> = window.iter().filter_map(page).collect();
+        encode_segments(&pages, shape, MOST_SEGMENT_BYTES, &mut *emit)?;
+    }
+    Ok(())
+}
+
+/// False when so much changed, as in VACUUM, that a patch would only be found too large after much work.
+pub(super) fn worth_trying(changed: usize, now: &MappedPages) -> bool {
+    is_worth_trying(changed, now.count() as usize, now.page_bytes())
+}
+
+fn is_worth_trying(changed: usize, count: usize, page_bytes: usize) -> bool {
+    let always = SEGMENTS_ALWAYS_TRIED * SEGMENT_PAGE_BYTES / page_bytes;
+    changed <= always || changed <= count / 2
 }
 
 /// A database with an odd number there is still pages: it only makes worse predictions.
@@ -121,7 +152,7 @@ fn prove(
     let mut seen = HashSet::new();
     for said in segments {
         let stored = match write.read_back(BlobType::PagePatch, &said.id) {
-            Err(RepoError::Damaged(damage)) => return Err(NoPatch::Unproved(damage.to_string())),
+            Err(RepoError::Damaged(damage)) => return Err(NoPatch::Damaged(damage)),
             stored => stored?,
         };
         // A dry run: there is nothing that anybody could ever read.
@@ -160,4 +191,52 @@ fn prove_segment(
         }
         Err(NoPatch::Unproved(format!("page {number} comes out differently")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn mapped(bytes: &[u8]) -> MappedPages {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        MappedPages::of_spool(&file, 512, u32::try_from(bytes.len() / 512).unwrap()).unwrap()
+    }
+
+    /// The numbers of the pages of each segment.
+    fn windows(change: Change<'_>, window_pages: usize) -> Vec<Vec<u32>> {
+        let mut segments = Vec::new();
+        encode_windows(change, window_pages, &mut |plain| {
+            segments.push(Segment::parse(&plain, 512)?.numbers().collect());
+            Ok(())
+        })
+        .unwrap();
+        segments
+    }
+
+    #[test]
+    fn windows_hold_every_page_once_and_an_ordinary_night_is_one() {
+        let (below, now) = (mapped(&[1; 512 * 30]), mapped(&[2; 512 * 40]));
+        let pages: Vec<u32> = (1..=40).filter(|page| page % 7 != 0).collect();
+        let change = Change { below: &below, now: &now, pages: &pages };
+        assert_eq!(windows(change, WINDOW_PAGES), [pages.clone()]);
+        let some = windows(change, 16);
+        assert_eq!(some.iter().map(Vec::len).collect::<Vec<_>>(), [16, 16, 3]);
+        assert_eq!(some.concat(), pages);
+    }
+
+    #[test]
+    fn only_much_that_is_most_of_a_database_is_not_tried() {
+        let always = 4 * SEGMENT_PAGE_BYTES / 4096;
+        for (changed, count, tried) in [
+            (always, always, true),
+            (always + 1, 2 * always, false),
+            (always + 1, 2 * always + 2, true),
+            (2_500_000, 2_600_000, false),
+            (0, 1, true),
+        ] {
+            assert_eq!(is_worth_trying(changed, count, 4096), tried, "{changed} of {count}");
+        }
+    }
 }

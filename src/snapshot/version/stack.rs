@@ -8,7 +8,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::codec::version::{Layer, MAX_LAYERS, SPARE_PAGES};
+use crate::codec::version::{Layer, MAX_LAYERS, most_pages};
 
 /// When a snapshot is taken.
 #[derive(Debug, Clone, Copy)]
@@ -56,12 +56,16 @@ pub fn kept_within_bounds(
     page_count: u32,
     mut most_changed: impl FnMut(usize) -> u64,
 ) -> usize {
-    let most = 2 * u64::from(page_count) + SPARE_PAGES;
+    let most = most_pages(page_count);
     let mut kept = wanted.min(layers.len());
     while kept > 0 {
         let below = layers.iter().take(kept).map(Layer::changed_pages);
         let below = below.fold(0, u64::saturating_add);
-        if kept < MAX_LAYERS && below.saturating_add(most_changed(kept)) <= most {
+        let high = layers.iter().take(kept).map(|layer| u64::from(layer.page_count)).max();
+        if kept < MAX_LAYERS
+            && high <= Some(most)
+            && below.saturating_add(most_changed(kept)) <= most
+        {
             break;
         }
         kept -= 1;
@@ -237,6 +241,11 @@ mod tests {
         // 2 x 1000 + 4096: three of them and this one.
         assert_eq!(kept_within_bounds(&large, 5, 1000, |_| 90), 3);
         assert_eq!(kept_within_bounds(&large, 5, 1000, |_| 97), 2);
+        // A layer that leaves more pages than 2 x 100 + 4096 comes off, with all on top of it.
+        let tall = |page_count| Layer { page_count, ..layer(0, 10) };
+        let heights = [tall(900), tall(4296), tall(4297), tall(100)];
+        assert_eq!(kept_within_bounds(&heights, 4, 100, |_| 1), 2);
+        assert_eq!(kept_within_bounds(&heights, 4, 101, |_| 1), 4);
         let mut asked = Vec::new();
         kept_within_bounds(&large, 5, 1000, |kept| {
             asked.push(kept);

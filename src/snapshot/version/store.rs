@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::codec::content::Content;
-use crate::codec::version::{Base, Layer, SegmentRef, VersionRecord};
+use crate::codec::version::{Base, Layer, SegmentRef, VersionRecord, most_pages};
 use crate::codec::{CodecError, Durable};
 use crate::id::{BlobId, BlobType};
 use crate::repo::blobs::{BlobRead, BlobWrite};
@@ -16,15 +16,18 @@ use crate::snapshot::structure::store;
 use crate::snapshot::version::base::{store_base, stored_bytes};
 use crate::snapshot::version::compare::{Comparison, changed, compare, root_of};
 use crate::snapshot::version::decode::{Decoder, Failed, MakeError, Watch};
-use crate::snapshot::version::load::{highest_page_count, load_version, page_count_with, refused};
+use crate::snapshot::version::load::{load_version, page_count_with, refused};
 use crate::snapshot::version::pages::MappedPages;
-use crate::snapshot::version::patch::{Change, NoPatch, store_patch};
-use crate::snapshot::version::relied::Relied;
+use crate::snapshot::version::patch::{Change, NoPatch, store_patch, worth_trying};
+use crate::snapshot::version::relied::{Relied, Reread};
 use crate::snapshot::version::stack::{Moment, kept_by_calendar, kept_within_bounds};
 use crate::sqlite::spool::{Spool, SpoolError};
 
 /// A patch may take so many hundredths of what its base takes; else the database becomes a new base.
 const MOST_PERCENT_OF_BASE: u64 = 40;
+
+/// After so many versions that were decoded whole for nothing, what is wrong is wrong with all: the database becomes a new base.
+const MOST_ROOTLESS: usize = 3;
 
 /// Why a version could not be stored.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +119,7 @@ impl VersionStore<'_> {
     /// Bytes of the spool that storing the next version will need: those of the newest of `candidates` whose record can be read.
     pub fn spool_bytes(&self, candidates: &[BlobId]) -> u64 {
         let record = candidates.iter().find_map(|id| load_version(self.read, id, None).ok());
-        record.map_or(0, |record| len_of(&record, highest_page_count(&record)))
+        record.map_or(0, |record| len_of(&record, record.highest_page_count()))
     }
 
     /// Stores a database on top of the first of `candidates`, newest first, that can be read, or as a new base.
@@ -127,8 +130,8 @@ impl VersionStore<'_> {
     ) -> Result<StoredVersion, StoreError> {
         let now = MappedPages::of_spool(pages.file, pages.page_size, pages.page_count)?;
         let len = u64::from(pages.page_size) * u64::from(pages.page_count);
-        let mut work = Work { store: self, now: &now, bad: HashSet::new(), notices: Vec::new() };
-        let (mut damage, mut tried, mut root) = (Vec::new(), BTreeSet::new(), None);
+        let mut work = Work::new(self, &now);
+        let (mut tried, mut root) = (BTreeSet::new(), None);
         let mut record = None;
         for id in candidates.iter().filter(|id| tried.insert(**id)) {
             match work.attempt(id) {
@@ -136,8 +139,10 @@ impl VersionStore<'_> {
                 Ok(Attempt::Rebase(known)) => root = known,
                 Ok(Attempt::Skipped) => continue,
                 Err(StoreError::Snapshot(SnapshotError::Repo(RepoError::Damaged(why)))) => {
-                    damage.push(why);
-                    continue;
+                    work.damage.push(why);
+                    if work.rootless < MOST_ROOTLESS {
+                        continue;
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -148,7 +153,7 @@ impl VersionStore<'_> {
             None => work.rebase(root)?,
         };
         let content = Content::Version { record, len };
-        Ok(StoredVersion { content, record, damage, notices: work.notices })
+        Ok(StoredVersion { content, record, damage: work.damage, notices: work.notices })
     }
 
     fn check(&self) -> Result<(), RepoError> {
@@ -165,6 +170,9 @@ struct Work<'s> {
     now: &'s MappedPages,
     /// Lists and segments that cannot be read.
     bad: HashSet<BlobId>,
+    /// Versions that were decoded whole and did not have their root.
+    rootless: usize,
+    damage: Vec<Damage>,
     notices: Vec<String>,
 }
 
@@ -176,7 +184,12 @@ struct Before {
     layers: Vec<Vec<u32>>,
 }
 
-impl Work<'_> {
+impl<'s> Work<'s> {
+    fn new(store: &'s VersionStore<'s>, now: &'s MappedPages) -> Self {
+        let (bad, damage, notices) = (HashSet::new(), Vec::new(), Vec::new());
+        Self { store, now, bad, rootless: 0, damage, notices }
+    }
+
     fn attempt(&mut self, id: &BlobId) -> Result<Attempt, StoreError> {
         let relied = Relied { read: self.store.read, write: self.store.write };
         let record = load_version(&relied, id, None)?;
@@ -193,6 +206,7 @@ impl Work<'_> {
             compare(&was, self.now)
         };
         if compared.root_before != before.record.root {
+            self.rootless += 1;
             let why = "what its base and layers make does not have its root";
             return Err(refused(id, why).into());
         }
@@ -211,7 +225,7 @@ impl Work<'_> {
     /// Decodes the version whole: every night proves that the last one can be read.
     fn decode(&mut self, id: &BlobId, record: VersionRecord) -> Result<Before, StoreError> {
         let room = self.store.room;
-        let need = len_of(&record, highest_page_count(&record));
+        let need = len_of(&record, record.highest_page_count());
         let spool = Spool::create_in(room.dir, need, room.min_free_bytes)?.into_file()?;
         let layers = self.lay(id, &record, &spool, record.layers.len()).map_err(|failed| {
             self.bad.insert(failed.part);
@@ -239,6 +253,10 @@ impl Work<'_> {
         before: Before,
         compared: Comparison,
     ) -> Result<Attempt, StoreError> {
+        // A database that shrank leaves its long base behind: every restore would lay all of it.
+        if u64::from(before.record.base.page_count) > most_pages(self.now.count()) {
+            return Ok(Attempt::Rebase(Some(compared.root)));
+        }
         let kept = self.kept(&before, &compared.changed);
         let Before { mut record, spool, .. } = before;
         let whole = kept == record.layers.len();
@@ -248,6 +266,9 @@ impl Work<'_> {
         let below_count = page_count_with(&record, kept);
         let below = MappedPages::of_spool(&spool, record.page_size, below_count)?;
         let pages = if whole { compared.changed } else { changed(&below, self.now) };
+        if !worth_trying(pages.len(), self.now) {
+            return Ok(Attempt::Rebase(Some(compared.root)));
+        }
         let most = stored_bytes(&record, self.store.read)? / 100 * MOST_PERCENT_OF_BASE;
         let change = Change { below: &below, now: self.now, pages: &pages };
         record.layers.truncate(kept);
@@ -259,6 +280,12 @@ impl Work<'_> {
             match store_patch(change, store.write, most, &|| store.check()) {
                 Ok(segments) => record.layers.push(self.layer(segments)),
                 Err(NoPatch::TooLarge) => return Ok(Attempt::Rebase(Some(compared.root))),
+                Err(NoPatch::Damaged(why)) => {
+                    let notice = format!("its patch cannot be read ({why}): stored whole instead");
+                    self.notices.push(notice);
+                    self.damage.push(why);
+                    return Ok(Attempt::Rebase(Some(compared.root)));
+                }
                 Err(NoPatch::Unproved(why)) => {
                     self.notices.push(format!("its patch was wrong ({why}): stored whole instead"));
                     return Ok(Attempt::Rebase(Some(compared.root)));
@@ -295,7 +322,13 @@ impl Work<'_> {
 
     fn rebase(&self, root: Option<[u8; 32]>) -> Result<BlobId, StoreError> {
         let store = self.store;
-        let base: Base = store_base(self.now, store.write, &|| store.check())?;
+        let check = || store.check();
+        let base: Base = if self.damage.is_empty() {
+            store_base(self.now, store.write, &check)?
+        } else {
+            let reread = Reread { read: store.read, write: store.write };
+            store_base(self.now, &reread, &check)?
+        };
         let root = root.unwrap_or_else(|| root_of(self.now));
         let page_size = u32::try_from(self.now.page_bytes()).unwrap_or_default();
         let (layers, extensions) = (Vec::new(), Vec::new());
