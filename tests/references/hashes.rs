@@ -64,7 +64,7 @@ fn another_content_of_the_same_size_is_found_out() {
         "files/a: named by a row of a.db (docs); its content has not the hash that the row says";
     assert_eq!(said(&report, FindingKind::Dangling), [what]);
     let digits = "a.db: reference docs: the hash \"f00d\" of \"b\" is not 64 hexadecimal digits";
-    assert_eq!(said(&report, FindingKind::Reference), [digits]);
+    assert_eq!(said(&report, FindingKind::Row), [digits]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::id::{BlobId, FindingId, SnapshotId};
 use crate::observe::{Observer, Phase, Total, Warning};
+use crate::ops::accept::is_acceptable;
 use crate::ops::naming::{NamingError, list, source_name};
 use crate::ops::tag::check_tag;
 use crate::repo::backend::Refusal;
@@ -97,7 +98,7 @@ pub struct BackupReport {
     pub refusals: Vec<Refusal>,
     /// Tables whose rows are more or fewer than in the snapshot before, per database; those without a change are left out.
     pub row_changes: Vec<DatabaseRows>,
-    /// Findings that count, and that the snapshot before has, too.
+    /// Findings that count, that can be accepted, and that the snapshot before has, too.
     pub repeated: u64,
 }
 
@@ -356,8 +357,8 @@ impl Run<'_> {
     }
 
     fn is_accepted(&self, before: &Before<'_>, finding: &SourceFinding) -> bool {
-        // Nearly always nothing is accepted, and hashing is not for nothing.
-        !before.accepted.is_empty() && {
+        // A fact may be older than the rule, or hostile. Nearly always nothing is accepted, and hashing is not for nothing.
+        is_acceptable(finding.kind) && !before.accepted.is_empty() && {
             let said = self.finding(finding).said();
             before.accepted.contains(&self.repository.keys().finding_id(&said))
         }
@@ -416,10 +417,10 @@ impl Run<'_> {
     }
 }
 
-/// How many of the findings that count were there before.
+/// How many of the findings that count and can be accepted were there before.
 fn repeated(before: &[Finding], now: &[Finding]) -> u64 {
     let before: HashSet<Vec<u8>> = before.iter().map(Finding::said).collect();
-    let counting = now.iter().filter(|finding| !finding.accepted);
+    let counting = now.iter().filter(|finding| !finding.accepted && is_acceptable(finding.kind));
     counting.filter(|finding| before.contains(&finding.said())).count() as u64
 }
 
