@@ -156,3 +156,19 @@ fn rows_that_are_refused_by_name_can_be_accepted() {
     assert_eq!(night("/etc/passwd").record.outcome, Outcome::Clean);
     assert_eq!(night("/etc/shadow").record.outcome, Outcome::WithFindings, "another value");
 }
+
+#[test]
+fn an_accepted_size_does_not_hide_a_wrong_hash() {
+    let rig = Rig::new(145, &[("a", "one")]);
+    let good = blake3::hash(b"one").to_hex().to_string();
+    let answer = || named([("a", Some(2), None), ("a", Some(3), Some(good.as_str()))]);
+    let night = || rig.night(&Scripted::new(|_| vec![answer()]));
+    night();
+    accept_newest(&rig);
+    assert_eq!(night().record.outcome, Outcome::Clean);
+    rig.write("a", "eno");
+    let report = night();
+    assert_eq!(report.record.outcome, Outcome::WithFindings, "the second row's hash is wrong now");
+    assert_eq!(open(&report).len(), 1);
+    assert_eq!(first_set(&report).accepted, 0);
+}

@@ -64,7 +64,8 @@ fn a_database_that_cannot_be_asked_is_one_that_its_own_query_fails_on() {
     let options = rig.options(vec![query("docs"), meant, elsewhere]);
     let report = rig.night_with(&Scripted::new(|_| Vec::new()), &options, &|| {});
     let what = "a.db: reference meant: the database could not be asked";
-    assert_eq!(said(&report, FindingKind::Reference), [what]);
+    let none = "b.db: reference elsewhere: there is no database at this path";
+    assert_eq!(said(&report, FindingKind::Reference), [what, none]);
 }
 
 #[test]

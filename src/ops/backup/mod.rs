@@ -8,7 +8,8 @@ use crate::chunker::params::Params;
 use crate::codec::manifest::EntryKey;
 use crate::codec::names::tag_fault;
 use crate::codec::snapshot::{
-    DatabaseRecord, Finding, MAX_FINDINGS, MAX_REFERENCES, Outcome, Root, Siblings, SnapshotRecord,
+    DatabaseRecord, Finding, FindingKind, MAX_FINDINGS, MAX_REFERENCES, Outcome, Root, Siblings,
+    SnapshotRecord,
 };
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -277,7 +278,27 @@ impl Run<'_> {
                 min_free_bytes: spool_reserve(options),
             }),
         };
-        archive(&request, blobs, self.observer)
+        let mut archived = archive(&request, blobs, self.observer)?;
+        archived.findings.extend(self.unasked(before, &archived.databases));
+        Ok(archived)
+    }
+
+    /// Queries that are for one database, where there is none. With several sources in the repository it may be another one's,
+    /// unless an earlier snapshot of this one has it.
+    fn unasked(&self, before: &Before<'_>, now: &[DatabaseRecord]) -> Vec<SourceFinding> {
+        let is_only = before.listing.snapshots.iter().all(|it| it.record.source == before.source);
+        let finding = |query: &ReferenceQuery| {
+            let path = query.database.as_ref()?;
+            let has = |databases: &[DatabaseRecord]| databases.iter().any(|it| *it.path == **path);
+            let mut earlier = before.listing.of_source(before.source);
+            let is_due = !has(now) && (is_only || earlier.any(|it| has(&it.record.databases)));
+            is_due.then(|| SourceFinding {
+                kind: FindingKind::Reference,
+                key: EntryKey { root: 0, path: path.as_slice().into() },
+                message: format!("reference {}: there is no database at this path", query.name),
+            })
+        };
+        self.questions.iter().filter_map(finding).collect()
     }
 
     fn open_sources(&self) -> std::result::Result<Vec<Source>, ArchiveError> {

@@ -71,7 +71,7 @@ pub(super) struct Named {
 }
 
 /// What is wrong with a reference. The texts are part of a finding's identity: no counts, no times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Flaw {
     Missing,
     Unreadable,

@@ -177,15 +177,23 @@ fn count(
 ) {
     counted.named += 1;
     let Some(first) = rows.first() else { return };
-    let Some(flaw) = rows.iter().find_map(|row| row.flaw) else {
+    // Several rows may be wrong about one file in several ways, and who accepted one of them has not seen the others.
+    let mut flaws: Vec<Flaw> = rows.iter().filter_map(|row| row.flaw).collect();
+    flaws.sort_unstable();
+    flaws.dedup();
+    if flaws.is_empty() {
         counted.present += 1;
         counted.newer += u64::from(rows.iter().all(|row| row.is_newer));
         return;
-    };
-    let finding = dangling(database, set, (&first.key, flaw));
-    let is_accepted = accepted(&finding);
-    counted.accepted += u64::from(is_accepted);
-    tally.dangling(finding, is_accepted);
+    }
+    let mut all_accepted = true;
+    for flaw in flaws {
+        let finding = dangling(database, set, (&first.key, flaw));
+        let is_accepted = accepted(&finding);
+        all_accepted &= is_accepted;
+        tally.dangling(finding, is_accepted);
+    }
+    counted.accepted += u64::from(all_accepted);
 }
 
 /// What the manifest has passed is not in it.
