@@ -105,3 +105,27 @@ fn a_clean_snapshot_has_nothing_to_accept() {
     let run = rig.run(&["accept", "latest"]);
     assert!(run.out_of(0).ends_with(" is clean: there is nothing to accept\n"), "{}", run.out);
 }
+
+#[test]
+fn a_query_that_fails_cannot_be_accepted() {
+    let rig = dangling();
+    let second = "[[reference]]\nname = 'bad'\ndatabase = 'shop.db'\nbase = 'attachments'\n\
+                  sql = 'SELECT nothing FROM docs'\n";
+    let toml = fs::read_to_string(rig.path("work/larder.toml")).unwrap();
+    rig.write("work/larder.toml", &format!("{toml}\n{second}"));
+    rig.run(&["backup", "-q", &rig.arg("app")]).out_of(3);
+    let both = rig.run(&["accept", "latest"]);
+    assert!(
+        both.out_of(0).contains("\naccepted: 1 finding\nnot accepted: 1 failed query"),
+        "{}",
+        both.out
+    );
+    assert!(both.out.contains("\n  shop.db: reference bad: near \"nothing\""), "{}", both.out);
+    rig.run(&["backup", "-q", &rig.arg("app")]).out_of(3);
+
+    rig.write("work/larder.toml", second);
+    rig.run(&["backup", "-q", &rig.arg("app")]).out_of(3);
+    let none = rig.run(&["accept", "latest"]);
+    none.out_of(1);
+    assert!(none.err.contains("1 failed query for files: what was not looked up"), "{}", none.err);
+}

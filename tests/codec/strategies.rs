@@ -477,6 +477,9 @@ fn findings() -> impl Strategy<Value = (Vec<Finding>, u64)> {
         FindingKind::Database,
         FindingKind::Dangling,
         FindingKind::Reference,
+        FindingKind::Unreadable,
+        FindingKind::Opaque,
+        FindingKind::Row,
     ]);
     let finding = (kind, bytes(20), "\\PC{0,20}", any::<bool>()).prop_map(
         |(kind, subject, message, accepted)| Finding { kind, subject, message, accepted },

@@ -1,7 +1,8 @@
 //! What a person has seen and accepted does not count when it comes again; everything else does.
 
+use larder::codec::fact::{Statement, Subject};
 use larder::codec::snapshot::{FindingKind, Outcome};
-use larder::ops::accept::{AcceptReport, accept};
+use larder::ops::accept::{AcceptReport, accept, is_acceptable};
 use larder::ops::backup::BackupReport;
 use larder::ops::catalog::Catalog;
 use larder::sqlite::questions::Answer;
@@ -29,10 +30,16 @@ fn accepted_findings_no_longer_count_and_new_ones_do() {
     };
     let (first, _) = night(&[("a", Some(3)), ("gone", None), ("lost", Some(2))]);
     assert_eq!(first.record.outcome, Outcome::WithFindings);
-    assert_eq!(accept_newest(&rig), AcceptReport { accepted: 2, already: 0, unlisted: 0 });
+    assert_eq!(
+        accept_newest(&rig),
+        AcceptReport { accepted: 2, already: 0, unlisted: 0, unacceptable: 0 }
+    );
     // Accepted once is accepted: nothing is written again.
     let facts = std::fs::read_dir(rig.world.path("repo/facts")).unwrap().count();
-    assert_eq!(accept_newest(&rig), AcceptReport { accepted: 0, already: 2, unlisted: 0 });
+    assert_eq!(
+        accept_newest(&rig),
+        AcceptReport { accepted: 0, already: 2, unlisted: 0, unacceptable: 0 }
+    );
     assert_eq!(std::fs::read_dir(rig.world.path("repo/facts")).unwrap().count(), facts);
 
     let (second, captures) = night(&[("a", Some(3)), ("gone", None), ("lost", Some(2))]);
@@ -44,7 +51,10 @@ fn accepted_findings_no_longer_count_and_new_ones_do() {
     let (third, _) = night(&[("gone", None), ("lost", Some(3)), ("new", None)]);
     assert_eq!(third.record.outcome, Outcome::WithFindings);
     assert_eq!(open(&third), ["files/new"]);
-    assert_eq!(accept_newest(&rig), AcceptReport { accepted: 1, already: 2, unlisted: 0 });
+    assert_eq!(
+        accept_newest(&rig),
+        AcceptReport { accepted: 1, already: 2, unlisted: 0, unacceptable: 0 }
+    );
     // The file is there again, as another one: that is nothing that anybody has seen.
     rig.write("gone", "not what it was");
     let (fourth, _) = night(&[("gone", Some(4))]);
@@ -58,7 +68,10 @@ fn what_a_record_does_not_list_cannot_be_accepted() {
     let all = || named(names.iter().map(|name| (name.as_str(), None, None)));
     let night = |answer: &Answer| rig.night(&Scripted::new(|_| vec![answer.clone()]));
     night(&all());
-    assert_eq!(accept_newest(&rig), AcceptReport { accepted: 1000, already: 0, unlisted: 3 });
+    assert_eq!(
+        accept_newest(&rig),
+        AcceptReport { accepted: 1000, already: 0, unlisted: 3, unacceptable: 0 }
+    );
     let second = night(&all());
     assert_eq!(second.record.outcome, Outcome::WithFindings);
     assert_eq!(
@@ -87,4 +100,75 @@ fn another_source_has_findings_of_its_own() {
     assert_eq!(said(&other, FindingKind::Dangling).len(), 1);
     let again = rig.night_with(&capture(), &first, &|| {});
     assert_eq!(again.record.outcome, Outcome::Clean);
+}
+
+#[test]
+fn what_was_not_looked_up_counts_every_night() {
+    let rig = Rig::new(144, &[]);
+    let failed = || Scripted::new(|_| vec![Answer::Failed("it takes too long".to_owned())]);
+    rig.night(&failed());
+    let report = accept_newest(&rig);
+    assert_eq!((report.accepted, report.already, report.unacceptable), (0, 0, 1));
+    let later = rig.night(&failed());
+    assert_eq!(later.record.outcome, Outcome::WithFindings, "nothing was looked up at all");
+}
+
+#[test]
+fn a_fact_that_accepts_a_failed_query_is_not_followed() {
+    let rig = Rig::new(146, &[]);
+    let failed = || Scripted::new(|_| vec![Answer::Failed("it takes too long".to_owned())]);
+    let first = rig.night(&failed());
+    let repository = rig.world.repository();
+    let catalog = Catalog::open(&repository).unwrap();
+    let finding = repository.keys().finding_id(&first.record.findings[0].said());
+    let subject = Subject::Accepted { snapshot: first.id.unwrap() };
+    let statement =
+        Statement::Findings { source: first.record.source.clone(), findings: vec![finding] };
+    catalog.facts().publish(&repository, vec![(subject, statement)], &rig.host(&|| {})).unwrap();
+    let later = rig.night(&failed());
+    assert_eq!(later.record.outcome, Outcome::WithFindings);
+    assert_eq!(open(&later), ["a.db"]);
+}
+
+#[test]
+fn only_kinds_that_say_the_whole_state_of_a_thing_are_acceptable() {
+    let all = [
+        (FindingKind::Source, false),
+        (FindingKind::Database, false),
+        (FindingKind::Dangling, true),
+        (FindingKind::Reference, false),
+        (FindingKind::Unreadable, true),
+        (FindingKind::Opaque, true),
+        (FindingKind::Row, true),
+    ];
+    for (kind, expected) in all {
+        assert_eq!(is_acceptable(kind), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn rows_that_are_refused_by_name_can_be_accepted() {
+    let rig = Rig::new(147, &[]);
+    let night =
+        |path: &'static str| rig.night(&Scripted::new(move |_| vec![rows(&[(path, None)])]));
+    night("/etc/passwd");
+    assert_eq!(accept_newest(&rig).accepted, 1);
+    assert_eq!(night("/etc/passwd").record.outcome, Outcome::Clean);
+    assert_eq!(night("/etc/shadow").record.outcome, Outcome::WithFindings, "another value");
+}
+
+#[test]
+fn an_accepted_size_does_not_hide_a_wrong_hash() {
+    let rig = Rig::new(145, &[("a", "one")]);
+    let good = blake3::hash(b"one").to_hex().to_string();
+    let answer = || named([("a", Some(2), None), ("a", Some(3), Some(good.as_str()))]);
+    let night = || rig.night(&Scripted::new(|_| vec![answer()]));
+    night();
+    accept_newest(&rig);
+    assert_eq!(night().record.outcome, Outcome::Clean);
+    rig.write("a", "eno");
+    let report = night();
+    assert_eq!(report.record.outcome, Outcome::WithFindings, "the second row's hash is wrong now");
+    assert_eq!(open(&report).len(), 1);
+    assert_eq!(first_set(&report).accepted, 0);
 }

@@ -5,7 +5,9 @@ use larder::codec::snapshot::{FindingKind, Outcome};
 use larder::ops::catalog::Catalog;
 use larder::ops::paths::find_entry;
 
-use crate::references::rig::{Rig, Scripted, first_set, named, said};
+use larder::sqlite::questions::{BaseDir, ReferenceQuery};
+
+use crate::references::rig::{Rig, Scripted, first_set, named, query, said};
 
 /// SHA-256 of `one`, from another implementation.
 const SHA256_OF_ONE: &str = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed";
@@ -64,7 +66,7 @@ fn another_content_of_the_same_size_is_found_out() {
         "files/a: named by a row of a.db (docs); its content has not the hash that the row says";
     assert_eq!(said(&report, FindingKind::Dangling), [what]);
     let digits = "a.db: reference docs: the hash \"f00d\" of \"b\" is not 64 hexadecimal digits";
-    assert_eq!(said(&report, FindingKind::Reference), [digits]);
+    assert_eq!(said(&report, FindingKind::Row), [digits]);
 }
 
 #[test]
@@ -113,5 +115,30 @@ fn a_file_that_went_is_compared_as_it_was_saved() {
     });
     let report = rig.night(&capture);
     let what = "files/c: named by a row of a.db (docs); it went before its hash could be checked";
+    assert_eq!(said(&report, FindingKind::Dangling), [what]);
+}
+
+#[test]
+fn a_database_that_went_and_is_stored_as_pages_is_unproved() {
+    let rig = Rig::new(165, &[]);
+    std::fs::copy(rig.path("a.db"), rig.path("z.db")).unwrap();
+    let night = |name: &str, hash: Option<&str>, removed: bool| {
+        let of_z = ReferenceQuery {
+            database: Some(b"z.db".to_vec()),
+            base: BaseDir::BelowRoot(Vec::new()),
+            ..query(name)
+        };
+        let capture = Scripted::new(|_| {
+            if removed {
+                std::fs::remove_file(rig.path("a.db")).unwrap_or_default();
+            }
+            vec![named([("a.db", None, hash)])]
+        });
+        rig.night_with(&capture.at_rest(), &rig.options(vec![of_z]), &|| {})
+    };
+    assert_eq!(night("docs", None, false).record.outcome, Outcome::Clean);
+    // Another question: only the database that asks it is captured again, and the other one goes meanwhile.
+    let report = night("other", Some(&blake3_of("x")), true);
+    let what = "a.db: named by a row of z.db (other); it went before its hash could be checked";
     assert_eq!(said(&report, FindingKind::Dangling), [what]);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use larder::codec::snapshot::{Finding, FindingKind};
-use larder::ops::accept::{AcceptReport, accept};
+use larder::ops::accept::{AcceptReport, accept, is_acceptable};
 use larder::ops::catalog::Catalog;
 use larder::repo::snapshots::Snapshot;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::cli::args::OfSource;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Result;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::escape::printable;
 use crate::cli::output::json::Document;
@@ -22,8 +22,12 @@ use crate::cli::output::units::{count, many};
 /// So many findings are named; more are counted.
 const NAMED_FINDINGS: usize = 10;
 
+/// Why some findings count every time.
+const NEVER: &str =
+    "what was not looked up, or is torn, cannot be accepted: it would hide what comes later";
+
 /// Accept what was not clean about a snapshot. The same findings of later backups of this source are said in one line and no
-/// longer make exit 3; others do.
+/// longer make exit 3; others do. What could not be looked up, and what is torn, cannot be accepted.
 #[derive(Debug, Args)]
 pub(crate) struct AcceptArgs {
     /// The snapshot: latest, latest~2, an id, 2026-11-22, "2026-11-22 14:00", tag:NAME
@@ -39,6 +43,7 @@ struct Body {
     accepted_total: u64,
     already_total: u64,
     unlisted_total: u64,
+    unacceptable_total: u64,
     findings: Vec<FindingBody>,
 }
 
@@ -48,12 +53,18 @@ pub(crate) fn run(args: &AcceptArgs, context: &Context) -> Result<Exit> {
     let catalog = Catalog::open(&repository)?;
     let snapshot = context.select(&catalog, &args.snapshot, &args.of)?;
     let report = accept(&catalog, snapshot, &context.host)?;
+    if report.unacceptable > 0 && report.accepted + report.already == 0 {
+        let what = by_kind(snapshot.record.findings.iter());
+        let who = context.describe(snapshot);
+        return Err(Failure::failed(format!("snapshot {who}: {what}: {NEVER}")));
+    }
     if context.console.form() == Form::Document {
         context.console.document(&Document::new(Body {
             snapshot: SnapshotRef::of(snapshot, context.clock()),
             accepted_total: report.accepted,
             already_total: report.already,
             unlisted_total: report.unlisted,
+            unacceptable_total: report.unacceptable,
             findings: snapshot.record.findings.iter().map(FindingBody::of).collect(),
         }))?;
         return Ok(Exit::Ok);
@@ -70,15 +81,10 @@ fn page(context: &Context, snapshot: &Snapshot, report: AcceptReport) -> Vec<Str
     if findings.is_empty() && report.unlisted == 0 {
         return vec![format!("snapshot {who} is clean: there is nothing to accept")];
     }
-    let mut lines = vec![format!("snapshot {who}: {}", by_kind(findings))];
-    lines.extend(findings.iter().take(NAMED_FINDINGS).map(|finding| {
-        let message = printable(finding.message.as_bytes());
-        format!("  {}: {message}", printable(&finding.subject))
-    }));
-    let more = findings.len().saturating_sub(NAMED_FINDINGS) as u64;
-    if more > 0 {
-        lines.push(format!("  and {} more", count(more)));
-    }
+    let (acceptable, others): (Vec<_>, Vec<_>) =
+        findings.iter().partition(|finding| is_acceptable(finding.kind));
+    let mut lines = vec![format!("snapshot {who}: {}", by_kind(findings.iter()))];
+    lines.extend(named(&acceptable));
     lines.push(match (report.accepted, report.already) {
         (0, _) => "all of it was accepted before".to_owned(),
         (accepted, 0) => format!("accepted: {}", many(accepted, "finding")),
@@ -90,6 +96,10 @@ fn page(context: &Context, snapshot: &Snapshot, report: AcceptReport) -> Vec<Str
             )
         }
     });
+    if !others.is_empty() {
+        lines.push(format!("not accepted: {}: {NEVER}", by_kind(others.iter().copied())));
+        lines.extend(named(&others));
+    }
     if report.unlisted > 0 {
         let unlisted = many(report.unlisted, "more finding");
         lines
@@ -98,8 +108,20 @@ fn page(context: &Context, snapshot: &Snapshot, report: AcceptReport) -> Vec<Str
     lines
 }
 
+/// The first findings by name, and how many more there are.
+fn named(findings: &[&Finding]) -> Vec<String> {
+    let line = |finding: &&Finding| {
+        let message = printable(finding.message.as_bytes());
+        format!("  {}: {message}", printable(&finding.subject))
+    };
+    let mut lines: Vec<_> = findings.iter().take(NAMED_FINDINGS).map(line).collect();
+    let more = findings.len().saturating_sub(NAMED_FINDINGS) as u64;
+    lines.extend((more > 0).then(|| format!("  and {} more", count(more))));
+    lines
+}
+
 /// How many there are of each kind, in words.
-fn by_kind(findings: &[Finding]) -> String {
+fn by_kind<'f>(findings: impl Iterator<Item = &'f Finding>) -> String {
     let mut kinds: BTreeMap<(&'static str, &'static str), u64> = BTreeMap::new();
     for finding in findings {
         *kinds.entry(kind(finding.kind)).or_default() += 1;
@@ -118,6 +140,9 @@ fn kind(kind: FindingKind) -> (&'static str, &'static str) {
         FindingKind::Database => ("problem of a database", "problems of databases"),
         FindingKind::Dangling => ("missing file", "missing files"),
         FindingKind::Reference => ("failed query for files", "failed queries for files"),
+        FindingKind::Unreadable => ("unreadable file", "unreadable files"),
+        FindingKind::Opaque => ("unreadable database", "unreadable databases"),
+        FindingKind::Row => ("bad row", "bad rows"),
     }
 }
 
@@ -135,6 +160,6 @@ mod tests {
         };
         let findings =
             [FindingKind::Dangling, FindingKind::Reference, FindingKind::Dangling].map(finding);
-        assert_eq!(by_kind(&findings), "1 failed query for files, 2 missing files");
+        assert_eq!(by_kind(findings.iter()), "1 failed query for files, 2 missing files");
     }
 }

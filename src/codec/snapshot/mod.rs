@@ -196,6 +196,12 @@ pub enum FindingKind {
     Dangling,
     /// References that could not be looked up.
     Reference,
+    /// A file or directory that cannot be read, or not be held as it is.
+    Unreadable,
+    /// A database that `SQLite` cannot read: sealed, or none.
+    Opaque,
+    /// What a row says of a file is refused, or contradicts another row.
+    Row,
 }
 
 /// Which other snapshots were there when this one was taken; see `docs/format.md`, "Missing snapshots".

@@ -8,12 +8,14 @@ use crate::chunker::params::Params;
 use crate::codec::manifest::EntryKey;
 use crate::codec::names::tag_fault;
 use crate::codec::snapshot::{
-    DatabaseRecord, Finding, MAX_FINDINGS, MAX_REFERENCES, Outcome, Root, Siblings, SnapshotRecord,
+    DatabaseRecord, Finding, FindingKind, MAX_FINDINGS, MAX_REFERENCES, Outcome, Root, Siblings,
+    SnapshotRecord,
 };
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::id::{BlobId, FindingId, SnapshotId};
 use crate::observe::{Observer, Phase, Total, Warning};
+use crate::ops::accept::is_acceptable;
 use crate::ops::naming::{NamingError, list, source_name};
 use crate::ops::tag::check_tag;
 use crate::repo::backend::Refusal;
@@ -97,7 +99,7 @@ pub struct BackupReport {
     pub refusals: Vec<Refusal>,
     /// Tables whose rows are more or fewer than in the snapshot before, per database; those without a change are left out.
     pub row_changes: Vec<DatabaseRows>,
-    /// Findings that count, and that the snapshot before has, too.
+    /// Findings that count, that can be accepted, and that the snapshot before has, too.
     pub repeated: u64,
 }
 
@@ -276,7 +278,27 @@ impl Run<'_> {
                 min_free_bytes: spool_reserve(options),
             }),
         };
-        archive(&request, blobs, self.observer)
+        let mut archived = archive(&request, blobs, self.observer)?;
+        archived.findings.extend(self.unasked(before, &archived.databases));
+        Ok(archived)
+    }
+
+    /// Queries that are for one database, where there is none. With several sources in the repository it may be another one's,
+    /// unless an earlier snapshot of this one has it.
+    fn unasked(&self, before: &Before<'_>, now: &[DatabaseRecord]) -> Vec<SourceFinding> {
+        let is_only = before.listing.snapshots.iter().all(|it| it.record.source == before.source);
+        let finding = |query: &ReferenceQuery| {
+            let path = query.database.as_ref()?;
+            let has = |databases: &[DatabaseRecord]| databases.iter().any(|it| *it.path == **path);
+            let mut earlier = before.listing.of_source(before.source);
+            let is_due = !has(now) && (is_only || earlier.any(|it| has(&it.record.databases)));
+            is_due.then(|| SourceFinding {
+                kind: FindingKind::Reference,
+                key: EntryKey { root: 0, path: path.as_slice().into() },
+                message: format!("reference {}: there is no database at this path", query.name),
+            })
+        };
+        self.questions.iter().filter_map(finding).collect()
     }
 
     fn open_sources(&self) -> std::result::Result<Vec<Source>, ArchiveError> {
@@ -356,8 +378,8 @@ impl Run<'_> {
     }
 
     fn is_accepted(&self, before: &Before<'_>, finding: &SourceFinding) -> bool {
-        // Nearly always nothing is accepted, and hashing is not for nothing.
-        !before.accepted.is_empty() && {
+        // A fact may be older than the rule, or hostile. Nearly always nothing is accepted, and hashing is not for nothing.
+        is_acceptable(finding.kind) && !before.accepted.is_empty() && {
             let said = self.finding(finding).said();
             before.accepted.contains(&self.repository.keys().finding_id(&said))
         }
@@ -416,10 +438,10 @@ impl Run<'_> {
     }
 }
 
-/// How many of the findings that count were there before.
+/// How many of the findings that count and can be accepted were there before.
 fn repeated(before: &[Finding], now: &[Finding]) -> u64 {
     let before: HashSet<Vec<u8>> = before.iter().map(Finding::said).collect();
-    let counting = now.iter().filter(|finding| !finding.accepted);
+    let counting = now.iter().filter(|finding| !finding.accepted && is_acceptable(finding.kind));
     counting.filter(|finding| before.contains(&finding.said())).count() as u64
 }
 

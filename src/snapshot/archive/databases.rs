@@ -284,6 +284,9 @@ impl Act<'_, '_> {
                 Some("saved as a crash would have left it: it could not be read through SQLite")
             }
             DatabaseLabel::SourceCorrupt => Some("the database itself is corrupt; saved as it is"),
+            DatabaseLabel::Opaque if record.identity.is_none() => Some(
+                "not readable as SQLite; its bytes changed as they were copied, or just before",
+            ),
             DatabaseLabel::Opaque => {
                 Some("not readable as SQLite; its bytes were saved as they are")
             }
@@ -296,7 +299,11 @@ impl Act<'_, '_> {
             _ => String::new(),
         };
         if let Some(what) = what {
-            let kind = FindingKind::Database;
+            // Bytes that changed while they were copied are not just unreadable: they are torn.
+            let kind = match record.label {
+                DatabaseLabel::Opaque if record.identity.is_some() => FindingKind::Opaque,
+                _ => FindingKind::Database,
+            };
             self.tally.finding_of(kind, key.clone(), format!("{what}{failed}"));
         }
     }

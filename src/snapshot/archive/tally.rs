@@ -55,7 +55,7 @@ impl Tally {
     pub(super) fn flaws(&mut self, described: &Described) {
         let entry = &described.entry;
         if described.attributes_left_out {
-            self.finding(entry.key.clone(), Problem::AttributesTooLarge.to_string());
+            self.problem(entry.key.clone(), &Problem::AttributesTooLarge);
         }
     }
 
@@ -67,7 +67,8 @@ impl Tally {
 
     /// Takes back what was said of a file that was then read after all.
     pub(super) fn forget(&mut self, key: &EntryKey) {
-        self.findings.retain(|it| it.kind != FindingKind::Source || it.key != *key);
+        let of_file = [FindingKind::Source, FindingKind::Unreadable];
+        self.findings.retain(|it| !of_file.contains(&it.kind) || it.key != *key);
         self.notices.retain(|it| it.key != *key);
     }
 
@@ -141,8 +142,19 @@ impl Tally {
         if problem.is_ordinary() {
             self.notice(key, problem.to_string());
         } else {
-            self.finding(key, problem.to_string());
+            self.finding_of(kind_of(problem), key, problem.to_string());
         }
+    }
+}
+
+/// What lasts is told from what happened while the source was read.
+fn kind_of(problem: &Problem) -> FindingKind {
+    match problem {
+        Problem::Unreadable(_)
+        | Problem::PathTooLong
+        | Problem::NameTooLong
+        | Problem::AttributesTooLarge => FindingKind::Unreadable,
+        Problem::Vanished | Problem::Replaced | Problem::ListedTwice => FindingKind::Source,
     }
 }
 

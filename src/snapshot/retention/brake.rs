@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::codec::snapshot::{CheckResult, DatabaseRecord, FindingKind, Knowledge, SnapshotRecord};
+use crate::codec::snapshot::{
+    CheckResult, DatabaseRecord, Finding, FindingKind, Knowledge, SnapshotRecord,
+};
 use crate::id::SnapshotId;
 use crate::snapshot::retention::cause::{Cause, Shrunk};
 
@@ -173,7 +175,9 @@ fn failures(record: &SnapshotRecord) -> Vec<Cause> {
 /// Whether a person has seen before whatever was found about databases. A list that is not whole proves nothing.
 fn databases_are_accepted(record: &SnapshotRecord) -> bool {
     let is_whole = u64::try_from(record.findings.len()) == Ok(record.findings_total);
-    let mut about = record.findings.iter().filter(|it| it.kind == FindingKind::Database).peekable();
+    let is_about_database =
+        |it: &&Finding| matches!(it.kind, FindingKind::Database | FindingKind::Opaque);
+    let mut about = record.findings.iter().filter(is_about_database).peekable();
     is_whole && about.peek().is_some() && about.all(|finding| finding.accepted)
 }
 

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use sha2::Digest;
 
 use crate::codec::Extension;
+use crate::codec::content::Content;
 use crate::codec::manifest::{Entry, EntryKey, EntryKind, FileEntry, TAG_BLAKE3, TAG_SHA256};
 use crate::codec::snapshot::FileIdentity;
 use crate::repo::error::RepoError;
@@ -168,7 +169,10 @@ fn same_as_parent(parent: Parent<'_>, entry: &Entry) -> Result<Option<FileEntry>
     let before = ManifestReader::new(parent.blobs, parent.manifest).lookup(&entry.key)?;
     Ok(match (&entry.kind, before.map(|before| before.kind)) {
         (EntryKind::File(now), Some(EntryKind::File(before)))
-            if now.content == before.content && before.sparse.is_none() && now.sparse.is_none() =>
+            // A version is no list of chunks: it is not read back for a hash.
+            if !matches!(now.content, Content::Version { .. })
+                && now.content == before.content
+                && before.sparse.is_none() && now.sparse.is_none() =>
         {
             Some(before)
         }

@@ -54,6 +54,8 @@ pub(super) struct Asked {
     pub(super) sets: Vec<Set>,
     /// What could not be looked up, a sentence each.
     pub(super) refused: Vec<String>,
+    /// Values of rows that are refused by name, a sentence each.
+    pub(super) refused_rows: Vec<String>,
     /// What was asked; `None` when not everything was answered.
     pub(super) questions: Option<[u8; 32]>,
 }
@@ -69,7 +71,7 @@ pub(super) struct Named {
 }
 
 /// What is wrong with a reference. The texts are part of a finding's identity: no counts, no times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Flaw {
     Missing,
     Unreadable,

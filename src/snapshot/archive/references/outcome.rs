@@ -97,7 +97,7 @@ impl Outcome {
             };
             let message =
                 format!("rows of {} and {} disagree about its size", who(first), who(last));
-            tally.finding_of(FindingKind::Reference, first.0.key.clone(), message);
+            tally.finding_of(FindingKind::Row, first.0.key.clone(), message);
         }
         if let (true, Some(along)) = (more > 0, self.databases.first()) {
             let message = format!("rows disagree about the size of {more} more files");
@@ -140,6 +140,9 @@ impl Along {
         for what in &asked.refused {
             tally.finding_of(FindingKind::Reference, database.clone(), what.clone());
         }
+        for what in &asked.refused_rows {
+            tally.finding_of(FindingKind::Row, database.clone(), what.clone());
+        }
         let mut references = Vec::new();
         for (set, (_, orphans)) in asked.sets.iter().zip(&self.sets) {
             let mut counted = References {
@@ -159,7 +162,8 @@ impl Along {
             references.push(counted);
         }
         references.truncate(MAX_REFERENCES);
-        let whole = asked.refused.is_empty() && references.iter().all(|it| it.named == it.present);
+        let none_refused = asked.refused.is_empty() && asked.refused_rows.is_empty();
+        let whole = none_refused && references.iter().all(|it| it.named == it.present);
         Looked { database, references, questions: asked.questions.filter(|_| whole) }
     }
 }
@@ -173,15 +177,23 @@ fn count(
 ) {
     counted.named += 1;
     let Some(first) = rows.first() else { return };
-    let Some(flaw) = rows.iter().find_map(|row| row.flaw) else {
+    // Several rows may be wrong about one file in several ways, and who accepted one of them has not seen the others.
+    let mut flaws: Vec<Flaw> = rows.iter().filter_map(|row| row.flaw).collect();
+    flaws.sort_unstable();
+    flaws.dedup();
+    if flaws.is_empty() {
         counted.present += 1;
         counted.newer += u64::from(rows.iter().all(|row| row.is_newer));
         return;
-    };
-    let finding = dangling(database, set, (&first.key, flaw));
-    let is_accepted = accepted(&finding);
-    counted.accepted += u64::from(is_accepted);
-    tally.dangling(finding, is_accepted);
+    }
+    let mut all_accepted = true;
+    for flaw in flaws {
+        let finding = dangling(database, set, (&first.key, flaw));
+        let is_accepted = accepted(&finding);
+        all_accepted &= is_accepted;
+        tally.dangling(finding, is_accepted);
+    }
+    counted.accepted += u64::from(all_accepted);
 }
 
 /// What the manifest has passed is not in it.

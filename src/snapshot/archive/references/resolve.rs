@@ -101,7 +101,8 @@ impl Asked {
                 if *room == 0 {
                     set.failure = Some("its rows name more than can be held".to_owned());
                 }
-                self.refused.extend(refusals.into_sentences(without_text));
+                self.refused.extend(refusals.counted(without_text));
+                self.refused_rows.extend(refusals.said);
             }
             Answer::Named { .. } => {}
         }
@@ -229,16 +230,14 @@ impl Refusals<'_> {
         }
     }
 
-    fn into_sentences(mut self, without_text: u64) -> Vec<String> {
+    /// A number does not tell which rows they are.
+    fn counted(&self, without_text: u64) -> Vec<String> {
         let name = self.name;
-        if self.more > 0 {
-            self.said.push(format!("reference {name}: {} more values are refused", self.more));
-        }
-        if without_text > 0 {
-            let rows = format!("reference {name}: the path of {without_text} rows is no text");
-            self.said.push(rows);
-        }
-        self.said
+        let more = (self.more > 0)
+            .then(|| format!("reference {name}: {} more values are refused", self.more));
+        let textless = (without_text > 0)
+            .then(|| format!("reference {name}: the path of {without_text} rows is no text"));
+        more.into_iter().chain(textless).collect()
     }
 }
 
@@ -292,21 +291,21 @@ mod tests {
         let bad = ["/etc/passwd", "../a", "a/../../b", "a//b", "a/", "./a", "a\0b", &long];
         let asked = ask(bad.iter().map(|path| named(path, None, None)).collect(), 3);
         assert_eq!(asked.sets[0].files, []);
-        assert_eq!(asked.refused.len(), bad.len() + 1);
+        assert_eq!(asked.refused_rows.len(), bad.len());
         assert!(
-            asked.refused[0]
+            asked.refused_rows[0]
                 .contains("q: a row's path \"/etc/passwd\" is refused: the path is absolute")
         );
-        assert!(asked.refused[6].contains("a\\0b"), "{}", asked.refused[6]);
-        assert!(asked.refused[7].len() < 400);
-        assert_eq!(asked.refused[8], "reference q: the path of 3 rows is no text");
+        assert!(asked.refused_rows[6].contains("a\\0b"), "{}", asked.refused_rows[6]);
+        assert!(asked.refused_rows[7].len() < 400);
+        assert_eq!(asked.refused, ["reference q: the path of 3 rows is no text"]);
     }
 
     #[test]
     fn the_rest_of_many_refusals_is_counted() {
         let asked = ask((0..50).map(|n| named(&format!("../{n}"), None, None)).collect(), 0);
-        assert_eq!(asked.refused.len(), NAMED_VALUES + 1);
-        assert_eq!(asked.refused[NAMED_VALUES], "reference q: 30 more values are refused");
+        assert_eq!(asked.refused_rows.len(), NAMED_VALUES);
+        assert_eq!(asked.refused, ["reference q: 30 more values are refused"]);
     }
 
     #[test]
@@ -325,7 +324,7 @@ mod tests {
         );
         let hashes: Vec<_> = asked.sets[0].files.iter().map(|it| it.hash.as_deref()).collect();
         assert_eq!(hashes, [Some(&bytes), None, None, None]);
-        assert_eq!(asked.refused.len(), 2);
+        assert_eq!(asked.refused_rows.len(), 2);
     }
 
     #[test]
