@@ -111,6 +111,8 @@ fn save(repo: &Path, database: &Path, day: i64) -> Outcome<BackupReport> {
         min_free: MinFree { asked_bytes: Some(0) },
         workers: 2,
         dry_run: false,
+        references: Vec::new(),
+        built_in_references: false,
     };
     let capture = Copying { spool_dir: source.path().to_owned() };
     Ok(backup(&open_local(repo)?, &options, &capture, &Machine, &Unobserved)?)

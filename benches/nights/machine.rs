@@ -25,6 +25,10 @@ impl Host for Machine {
         now_ns()
     }
 
+    fn pause(&self, time: std::time::Duration) {
+        std::thread::sleep(time);
+    }
+
     fn fill_random(&self, buffer: &mut [u8]) {
         let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), now_ns());
         blake3::Hasher::new().update(&random.to_le_bytes()).finalize_xof().fill(buffer);
