@@ -138,6 +138,9 @@ impl View<'_, '_> {
             return Ok(Some(Flaw::Size));
         }
         let Some(hash) = &file.hash else { return Ok(None) };
+        if content.origin == Origin::Database {
+            return Ok(Some(Flaw::Captured));
+        }
         let source = source_of(self.request, &file.key);
         let fit = self.hashes.compare((source, self.request.parent), entry, hash)?;
         Ok(match fit {

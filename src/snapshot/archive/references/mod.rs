@@ -81,13 +81,15 @@ pub(super) enum Flaw {
     Size,
     Hash,
     Unproved,
+    /// Its stored bytes are the capture's, whose header differs from the file's.
+    Captured,
     NotSaved,
 }
 
 impl Flaw {
     /// True when neither time nor another capture can change it.
     fn is_chosen(self) -> bool {
-        matches!(self, Self::Excluded | Self::NotEntered)
+        matches!(self, Self::Excluded | Self::NotEntered | Self::Captured)
     }
 
     fn text(self) -> &'static str {
@@ -100,6 +102,9 @@ impl Flaw {
             Self::Size => "its size is not the one that the row says",
             Self::Hash => "its content has not the hash that the row says",
             Self::Unproved => "it went before its hash could be checked",
+            Self::Captured => {
+                "it is a database: what is saved is a capture, which no hash of its file fits"
+            }
             Self::NotSaved => "it could not be saved",
         }
     }

@@ -202,8 +202,9 @@ fn skip_until(set: &mut Set, at: &mut usize, key: Option<&EntryKey>) {
         && key.is_none_or(|key| file.key < *key)
     {
         // What is wrong with an entry that there was is not why there is none.
-        let why =
-            file.flaw.filter(|flaw| !matches!(flaw, Flaw::Size | Flaw::Hash | Flaw::Unproved));
+        let why = file.flaw.filter(|flaw| {
+            !matches!(flaw, Flaw::Size | Flaw::Hash | Flaw::Unproved | Flaw::Captured)
+        });
         file.flaw = Some(why.unwrap_or(Flaw::NotSaved));
         *at += 1;
     }
@@ -216,6 +217,9 @@ fn flaw(file: &Reference, entry: &mut Entry, hashes: &Hashes) -> Option<Flaw> {
         return Some(Flaw::Size);
     }
     let hash = file.hash.as_deref()?;
+    if content.origin == Origin::Database {
+        return Some(Flaw::Captured);
+    }
     if hashes.confirm(entry, hash) {
         return None;
     }
