@@ -63,7 +63,7 @@ fn add(repo: &Path, database: &Path, day: i64) -> Outcome<()> {
     let hash = hash_of(database)?;
     let (began, cpu) = (Instant::now(), usage());
     let report = save(repo, database, day)?;
-    let (took, cpu) = (began.elapsed(), usage() - cpu);
+    let (took, cpu) = (began.elapsed(), usage().saturating_sub(cpu));
     let id = report.id.ok_or("nothing was saved")?;
     let mut aside = File::options().create(true).append(true).open(aside(repo))?;
     writeln!(aside, "{day} {id} {hash}")?;
@@ -129,7 +129,7 @@ struct Night {
 
 impl Night {
     fn of(reader: &Reader<'_>, report: &BackupReport) -> Outcome<Self> {
-        let record = version_of(reader, &report.record.databases[0].version)?;
+        let record = version_of(reader, report.record.databases[0].version.as_ref())?;
         let mut night = Self {
             patch_bytes: 0,
             changed_pages: 0,
@@ -147,8 +147,8 @@ impl Night {
     }
 }
 
-fn version_of(reader: &Reader<'_>, id: &Option<BlobId>) -> Outcome<VersionRecord> {
-    let id = id.as_ref().ok_or("the database is no version")?;
+fn version_of(reader: &Reader<'_>, id: Option<&BlobId>) -> Outcome<VersionRecord> {
+    let id = id.ok_or("the database is no version")?;
     Ok(VersionRecord::decode(&reader.get(BlobType::VersionRecord, id)?)?)
 }
 
@@ -161,7 +161,7 @@ fn restore_one(repo: &Path, night: usize) -> Outcome<()> {
     let restored = tempfile::tempdir_in(repo.parent().unwrap_or(Path::new(".")))?;
     let cpu = usage();
     let took = fastest(5, || restore_to(&reader, snapshot, &restored.path().join("x")))?;
-    println!("{} ms, {} ms CPU", took.as_millis(), (usage() - cpu).as_millis() / 5);
+    println!("{} ms, {} ms CPU", took.as_millis(), usage().saturating_sub(cpu).as_millis() / 5);
     Ok(())
 }
 
@@ -183,11 +183,11 @@ fn report(repo: &Path) -> Outcome<()> {
     let (mut deepest, mut pages) = (None, 0);
     for at in kept(&times) {
         let snapshot = snapshots[at];
-        let record = version_of(&reader, &snapshot.record.databases[0].version)?;
+        let record = version_of(&reader, snapshot.record.databases[0].version.as_ref())?;
         let restored = tempfile::tempdir_in(repo.parent().unwrap_or(Path::new(".")))?;
         let cpu = usage();
         let took = fastest(3, || restore_to(&reader, snapshot, &restored.path().join("x")))?;
-        let cpu = (usage() - cpu) / 3;
+        let cpu = usage().saturating_sub(cpu) / 3;
         let back = restored.path().join("x/partshub.db");
         if hashes.get(&snapshot.id) != Some(&hash_of(&back)?) {
             return Err(format!("night {at} comes back differently").into());
@@ -285,7 +285,7 @@ fn plain_restore(database: &Path, dir: &Path) -> Outcome<(Duration, Duration)> {
     let snapshot = catalog.listing().snapshots.first().ok_or("no snapshot")?;
     let cpu = usage();
     let took = fastest(3, || restore_to(&reader, snapshot, &dir.join("y")))?;
-    Ok((took, (usage() - cpu) / 3))
+    Ok((took, usage().saturating_sub(cpu) / 3))
 }
 
 fn fastest(times: u32, mut work: impl FnMut() -> Outcome<()>) -> Outcome<Duration> {
@@ -334,7 +334,7 @@ fn single_pages(
         "one page of {} layers: first {:.1} ms, then {:.2} ms in the mean, {:.1} ms at worst; {refused} of 1000 need the whole",
         record.layers.len(),
         first.as_secs_f64() * 1e3,
-        (began.elapsed() - first).as_secs_f64() * 1e3 / to_f64(numbers.len() as u64),
+        began.elapsed().saturating_sub(first).as_secs_f64() * 1e3 / to_f64(numbers.len() as u64),
         slowest.as_secs_f64() * 1e3,
     );
     Ok(())

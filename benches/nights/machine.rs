@@ -25,7 +25,7 @@ impl Host for Machine {
         now_ns()
     }
 
-    fn pause(&self, time: std::time::Duration) {
+    fn pause(&self, time: Duration) {
         std::thread::sleep(time);
     }
 

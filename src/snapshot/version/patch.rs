@@ -217,10 +217,10 @@ mod tests {
 
     #[test]
     fn windows_hold_every_page_once_and_an_ordinary_night_is_one() {
-        let (below, now) = (mapped(&[1; 512 * 30]), mapped(&[2; 512 * 40]));
+        let (below, now) = (mapped(&vec![1; 512 * 30]), mapped(&vec![2; 512 * 40]));
         let pages: Vec<u32> = (1..=40).filter(|page| page % 7 != 0).collect();
         let change = Change { below: &below, now: &now, pages: &pages };
-        assert_eq!(windows(change, WINDOW_PAGES), [pages.clone()]);
+        assert_eq!(windows(change, WINDOW_PAGES), std::slice::from_ref(&pages));
         let some = windows(change, 16);
         assert_eq!(some.iter().map(Vec::len).collect::<Vec<_>>(), [16, 16, 3]);
         assert_eq!(some.concat(), pages);
