@@ -112,7 +112,7 @@ fn a_query_that_fails_cannot_be_accepted() {
     let second = "[[reference]]\nname = 'bad'\ndatabase = 'shop.db'\nbase = 'attachments'\n\
                   sql = 'SELECT nothing FROM docs'\n";
     let toml = fs::read_to_string(rig.path("work/larder.toml")).unwrap();
-    rig.write("work/larder.toml", &format!("{toml}\n{second}"));
+    rig.write("work/larder.toml", format!("{toml}\n{second}"));
     rig.run(&["backup", "-q", &rig.arg("app")]).out_of(3);
     let both = rig.run(&["accept", "latest"]);
     assert!(

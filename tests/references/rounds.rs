@@ -259,15 +259,13 @@ fn a_database_that_a_row_names_is_captured() {
 #[test]
 fn a_database_that_a_fetch_finds_is_looked_up_itself() {
     let rig = Rig::new(119, &[]);
-    let capture = Scripted::new(|capture| match capture {
-        1 => {
+    let capture = Scripted::new(|capture| {
+        if capture == 1 {
             fs::copy(rig.path("a.db"), rig.path("files/b.db")).unwrap();
-            vec![rows(&[("b.db", None)])]
+            return vec![rows(&[("b.db", None)])];
         }
-        _ => {
-            rig.write("files/x", "one");
-            vec![rows(&[("x", Some(3))])]
-        }
+        rig.write("files/x", "one");
+        vec![rows(&[("x", Some(3))])]
     });
     let report = rig.night(&capture.at_rest());
     assert_eq!(report.record.outcome, Outcome::Clean, "{:?}", report.record.findings);
