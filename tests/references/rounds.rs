@@ -255,3 +255,22 @@ fn a_database_that_a_row_names_is_captured() {
     assert_eq!(report.record.databases.len(), 2);
     rig.world.assert_sound();
 }
+
+#[test]
+fn a_database_that_a_fetch_finds_is_looked_up_itself() {
+    let rig = Rig::new(119, &[]);
+    let capture = Scripted::new(|capture| {
+        if capture == 1 {
+            fs::copy(rig.path("a.db"), rig.path("files/b.db")).unwrap();
+            return vec![rows(&[("b.db", None)])];
+        }
+        rig.write("files/x", "one");
+        vec![rows(&[("x", Some(3))])]
+    });
+    let report = rig.night(&capture.at_rest());
+    assert_eq!(report.record.outcome, Outcome::Clean, "{:?}", report.record.findings);
+    assert_eq!(
+        fs::read_to_string(rig.world.restore("restored").join("files/files/x")).unwrap(),
+        "one"
+    );
+}

@@ -37,17 +37,20 @@ pub(in crate::snapshot::archive) fn settle(
     draft: &mut Finished,
 ) -> Result<(), ArchiveError> {
     while act.held.iter().any(|held| !held.is_settled) {
-        settle_held(act, draft)?;
-        act.held.iter_mut().for_each(|held| held.is_settled = true);
+        // A database that the last fetch has found comes behind these, and was not looked up.
+        let looked_up = settle_held(act, draft)?;
+        act.held.iter_mut().take(looked_up).for_each(|held| held.is_settled = true);
         reconsider(act)?;
     }
     Ok(())
 }
 
-fn settle_held(act: &mut Act<'_, '_>, draft: &mut Finished) -> Result<(), ArchiveError> {
-    let (mut last, mut patience) = (None, GRACE);
+/// Returns how many of the held databases were there at the last lookup.
+fn settle_held(act: &mut Act<'_, '_>, draft: &mut Finished) -> Result<usize, ArchiveError> {
+    let (mut last, mut patience, mut looked_up) = (None, GRACE, 0);
     for round in 1..=MAX_ROUNDS {
         look_up(act, draft)?;
+        looked_up = act.held.len();
         let found = std::mem::take(&mut act.found);
         for item in found {
             act.database_of(item)?;
@@ -64,7 +67,7 @@ fn settle_held(act: &mut Act<'_, '_>, draft: &mut Finished) -> Result<(), Archiv
         last = Some(open.state);
         act.capture_again()?;
     }
-    Ok(())
+    Ok(looked_up)
 }
 
 /// One lookup of all that is not settled, and one fetch of what it lacks.
