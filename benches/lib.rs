@@ -1,8 +1,10 @@
 //! Benchmarks of larder, one file for each question; `cargo bench -p larder-benches` runs them all,
 //! `cargo bench -p larder-benches --bench chunker` one.
 //!
-//! Here lives what they share: seeded inputs. Criterion and the rival chunker are
+//! Here lives what they share: seeded inputs, and the host. Criterion and the rival chunker are
 //! dependencies of this package only, so that building and testing larder never compiles them.
+
+pub mod host;
 
 /// 1,048,576 bytes.
 pub const MIB: usize = 1024 * 1024;

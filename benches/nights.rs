@@ -27,13 +27,14 @@ use larder::repo::snapshots::Snapshot;
 use larder::repo::space::MinFree;
 use larder::snapshot::reach::{Reach, Reached, Visitor};
 use larder::snapshot::version::page::PageReader;
+use larder_benches::host::BenchHost;
 
 mod nights {
     pub(crate) mod machine;
     pub(crate) mod retention;
 }
 
-use nights::machine::{Copying, Machine, usage};
+use nights::machine::{Copying, usage};
 use nights::retention::kept;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -57,7 +58,7 @@ fn main() -> Outcome<()> {
 /// Saves one state as the night of this number.
 fn add(repo: &Path, database: &Path, day: i64) -> Outcome<()> {
     if !repo.join("config").exists() {
-        init_local(repo, InitOptions::default(), &Machine)?;
+        init_local(repo, InitOptions::default(), &BenchHost)?;
     }
     let before = bytes_below(repo)?;
     let hash = hash_of(database)?;
@@ -96,26 +97,16 @@ fn save(repo: &Path, database: &Path, day: i64) -> Outcome<BackupReport> {
     fs::create_dir_all(&root)?;
     fs::copy(database, root.join("partshub.db"))?;
     let options = BackupOptions {
-        roots: vec![root],
         source: Some("partshub".into()),
-        moved: false,
-        tags: Vec::new(),
         // Sunday, 4 January 2026, 03:00 UTC, and on from there.
         time_ns: Some(1_767_495_600_000_000_000 + day * DAY_NS),
-        zone: "UTC".into(),
-        excludes: Vec::new(),
-        exclude_caches: false,
-        one_file_system: false,
-        never_enter: Vec::new(),
-        spool_dir: source.path().to_owned(),
         min_free: MinFree { asked_bytes: Some(0) },
         workers: 2,
-        dry_run: false,
-        references: Vec::new(),
         built_in_references: false,
+        ..BackupOptions::new(vec![root], source.path().to_owned())
     };
     let capture = Copying { spool_dir: source.path().to_owned() };
-    Ok(backup(&open_local(repo)?, &options, &capture, &Machine, &Unobserved)?)
+    Ok(backup(&open_local(repo)?, &options, &capture, &BenchHost, &Unobserved)?)
 }
 
 /// What a version adds.
@@ -277,7 +268,7 @@ fn restore_to(reader: &Reader<'_>, snapshot: &Snapshot, target: &Path) -> Outcom
 /// The same database stored as nothing but a base, and restored.
 fn plain_restore(database: &Path, dir: &Path) -> Outcome<(Duration, Duration)> {
     let repo = dir.join("plain");
-    init_local(&repo, InitOptions::default(), &Machine)?;
+    init_local(&repo, InitOptions::default(), &BenchHost)?;
     save(&repo, database, 0)?;
     let repository = open_local(&repo)?;
     let catalog = Catalog::open(&repository)?;

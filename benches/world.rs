@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use larder::host::Host;
 use larder::observe::Unobserved;
 use larder::ops::backup::{BackupOptions, BackupReport, backup};
 use larder::ops::open::{init_local, open_local};
@@ -13,6 +11,7 @@ use larder::repo::space::MinFree;
 use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::questions::ReferenceQuery;
+use larder_benches::host::BenchHost;
 
 /// Files in the generated source, unless `LARDER_BENCH_SOURCE` names a directory of one's own.
 const FILES: usize = 400;
@@ -55,22 +54,12 @@ impl World {
     /// One backup of the source.
     pub(crate) fn backup(&self, repository: &Path) -> BackupReport {
         let options = BackupOptions {
-            roots: vec![self.source()],
             source: Some("bench".into()),
-            moved: false,
-            tags: Vec::new(),
-            time_ns: None,
-            zone: "UTC".into(),
             excludes: vec!["*.db".into(), "*.db-wal".into(), "*.db-shm".into()],
-            exclude_caches: false,
-            one_file_system: false,
-            never_enter: Vec::new(),
-            spool_dir: self.path("spool"),
             min_free: MinFree { asked_bytes: Some(0) },
             workers: 2,
-            dry_run: false,
-            references: Vec::new(),
             built_in_references: false,
+            ..BackupOptions::new(vec![self.source()], self.path("spool"))
         };
         let repository = open_local(repository).expect("the repository");
         backup(&repository, &options, &NoDatabases, &self.host, &Unobserved).expect("a backup")
@@ -110,41 +99,5 @@ impl Capture for NoDatabases {
     ) -> Result<Captured, CaptureError> {
         let source = std::io::ErrorKind::Unsupported.into();
         Err(CaptureError::Source { path: path.to_path_buf(), source })
-    }
-}
-
-#[derive(Debug)]
-struct BenchHost;
-
-impl Host for BenchHost {
-    fn now_ns(&self) -> i64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-        i64::try_from(now.as_nanos()).expect("a clock before 2262")
-    }
-
-    fn pause(&self, time: std::time::Duration) {
-        std::thread::sleep(time);
-    }
-
-    fn fill_random(&self, buffer: &mut [u8]) {
-        let random =
-            std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), self.now_ns());
-        blake3::Hasher::new().update(&random.to_le_bytes()).finalize_xof().fill(buffer);
-    }
-
-    fn name(&self) -> String {
-        "bench".into()
-    }
-
-    fn user(&self) -> String {
-        "bench".into()
-    }
-
-    fn pid(&self) -> u32 {
-        std::process::id()
-    }
-
-    fn command(&self) -> String {
-        "bench".into()
     }
 }

@@ -76,22 +76,9 @@ impl World {
 
     pub(crate) fn options(&self) -> BackupOptions {
         BackupOptions {
-            roots: vec![self.path("source")],
-            source: None,
-            moved: false,
-            tags: Vec::new(),
-            time_ns: None,
-            zone: "UTC".into(),
-            excludes: Vec::new(),
-            exclude_caches: false,
-            one_file_system: false,
-            never_enter: Vec::new(),
-            spool_dir: self.path("spool"),
             min_free: MinFree { asked_bytes: Some(0) },
             workers: 2,
-            dry_run: false,
-            references: Vec::new(),
-            built_in_references: true,
+            ..BackupOptions::new(vec![self.path("source")], self.path("spool"))
         }
     }
 

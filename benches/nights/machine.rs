@@ -1,55 +1,16 @@
-//! The machine that measures, and a capture that copies a database at rest.
+//! A capture that copies a database at rest.
 
 use std::fs::{self, File};
 use std::io::{Seek as _, copy};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use larder::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel, JournalMode};
-use larder::host::Host;
 use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::questions::ReferenceQuery;
-
-#[derive(Debug)]
-pub(crate) struct Machine;
-
-pub(crate) fn now_ns() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    i64::try_from(now.as_nanos()).expect("a clock before 2262")
-}
-
-impl Host for Machine {
-    fn now_ns(&self) -> i64 {
-        now_ns()
-    }
-
-    fn pause(&self, time: Duration) {
-        std::thread::sleep(time);
-    }
-
-    fn fill_random(&self, buffer: &mut [u8]) {
-        let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), now_ns());
-        blake3::Hasher::new().update(&random.to_le_bytes()).finalize_xof().fill(buffer);
-    }
-
-    fn name(&self) -> String {
-        "bench".into()
-    }
-
-    fn user(&self) -> String {
-        "bench".into()
-    }
-
-    fn pid(&self) -> u32 {
-        std::process::id()
-    }
-
-    fn command(&self) -> String {
-        "bench".into()
-    }
-}
+use larder_benches::host::now_ns;
 
 /// Copies files instead of capturing databases.
 pub(crate) struct Copying {

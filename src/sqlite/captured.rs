@@ -1,5 +1,6 @@
 //! What a capture gives back.
 
+use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -87,6 +88,17 @@ pub enum CaptureError {
 }
 
 impl CaptureError {
+    /// What happened and what caused it, in one line.
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+
     /// True when the spool's disk is too full for this database; the next one fares no better.
     pub fn is_no_space(&self) -> bool {
         matches!(

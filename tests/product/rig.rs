@@ -65,22 +65,10 @@ pub(super) fn settled(disk: &SimDisk) -> SimDisk {
 
 pub(super) fn options(tree: &Tree) -> BackupOptions {
     BackupOptions {
-        roots: vec![tree.root()],
         source: Some("shelf".into()),
-        moved: false,
-        tags: Vec::new(),
-        time_ns: None,
-        zone: "UTC".into(),
-        excludes: Vec::new(),
-        exclude_caches: false,
-        one_file_system: false,
-        never_enter: Vec::new(),
-        spool_dir: std::env::temp_dir(),
         min_free: MinFree { asked_bytes: Some(0) },
-        workers: 1,
-        dry_run: false,
-        references: Vec::new(),
         built_in_references: false,
+        ..BackupOptions::new(vec![tree.root()], std::env::temp_dir())
     }
 }
 

@@ -106,22 +106,9 @@ impl Tree {
 
     fn options(&self, source: &str) -> BackupOptions {
         BackupOptions {
-            roots: vec![self.directory.path().to_path_buf()],
             source: Some(source.into()),
-            moved: false,
-            tags: Vec::new(),
-            time_ns: None,
-            zone: "UTC".into(),
-            excludes: Vec::new(),
-            exclude_caches: false,
-            one_file_system: false,
-            never_enter: Vec::new(),
-            spool_dir: std::env::temp_dir(),
             min_free: MinFree { asked_bytes: Some(0) },
-            workers: 1,
-            dry_run: false,
-            references: Vec::new(),
-            built_in_references: true,
+            ..BackupOptions::new(vec![self.directory.path().to_path_buf()], std::env::temp_dir())
         }
     }
 }

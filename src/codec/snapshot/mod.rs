@@ -13,6 +13,8 @@ use crate::codec::manifest::FileTime;
 use crate::codec::{ByteString, CodecError, Durable, Extension, Kind};
 use crate::id::{BlobId, SnapshotId};
 
+#[cfg(test)]
+pub(crate) mod blank;
 mod knowledge;
 mod rules;
 

@@ -84,6 +84,30 @@ pub struct BackupOptions {
     pub built_in_references: bool,
 }
 
+impl BackupOptions {
+    /// Everything below these roots, as nothing else was said.
+    pub fn new(roots: Vec<PathBuf>, spool_dir: PathBuf) -> Self {
+        Self {
+            roots,
+            source: None,
+            moved: false,
+            tags: Vec::new(),
+            time_ns: None,
+            zone: "UTC".to_owned(),
+            excludes: Vec::new(),
+            exclude_caches: false,
+            one_file_system: false,
+            never_enter: Vec::new(),
+            spool_dir,
+            min_free: MinFree::default(),
+            workers: 1,
+            dry_run: false,
+            references: Vec::new(),
+            built_in_references: true,
+        }
+    }
+}
+
 /// A snapshot that was taken, or would be.
 #[derive(Debug)]
 pub struct BackupReport {

@@ -63,41 +63,7 @@ fn table_changes(before: &Knowledge, after: &Knowledge) -> Vec<RowChange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::snapshot::{
-        CaptureMethod, CheckResult, DatabaseLabel, JournalMode, TableRows,
-    };
-
-    fn known(tables: &[(&str, u64)], tables_left_out: u32) -> Knowledge {
-        let table = |(name, rows): &(&str, u64)| TableRows { name: (*name).into(), rows: *rows };
-        Knowledge {
-            application_id: 0,
-            user_version: 0,
-            schema: None,
-            alembic_revision: None,
-            tables: tables.iter().map(table).collect(),
-            tables_left_out,
-        }
-    }
-
-    fn database(path: &str, knowledge: Option<Knowledge>) -> DatabaseRecord {
-        DatabaseRecord {
-            root: 0,
-            path: path.into(),
-            label: DatabaseLabel::Committed,
-            method: CaptureMethod::OnlineBackup,
-            page_size: 4096,
-            page_count: 1,
-            len: 4096,
-            journal_mode: JournalMode::Wal,
-            check: CheckResult::QuickOk,
-            captured_at_ns: 0,
-            identity: None,
-            version: None,
-            knowledge,
-            references: Vec::new(),
-            extensions: Vec::new(),
-        }
-    }
+    use crate::codec::snapshot::blank::{database, knowledge as known};
 
     fn said(before: Knowledge, after: Knowledge) -> Vec<(String, Option<u64>, Option<u64>)> {
         let changes = row_changes(&[database("a", Some(before))], &[database("a", Some(after))]);

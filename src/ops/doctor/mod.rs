@@ -265,7 +265,7 @@ impl Examination<'_> {
         match inspect(&options, full) {
             Ok(inspected) => Ok(Ok(inspected)),
             Err(CaptureError::Cancelled { .. }) => Err(Error::Interrupted),
-            Err(error) => Ok(Err(in_full(&error))),
+            Err(error) => Ok(Err(error.in_full())),
         }
     }
 }
@@ -282,15 +282,4 @@ fn state_of(inspected: Inspected) -> State {
         check: captured.check,
         knowledge: captured.knowledge,
     }
-}
-
-/// An error and what caused it, in one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -71,7 +71,7 @@ impl Act<'_, '_> {
             Ok(None) => return self.as_it_lies(&database, "it was replaced all the time"),
             Err(CaptureError::Cancelled { .. }) => return Err(ArchiveError::Cancelled),
             Err(error) if error.is_no_space() => return Err(ArchiveError::Capture(error)),
-            Err(error) => return self.as_it_lies(&database, &in_full(&error)),
+            Err(error) => return self.as_it_lies(&database, &error.in_full()),
         };
         let answers = std::mem::take(&mut captured.answers);
         let asked = resolve(&database.item.key, &questions, answers);
@@ -130,7 +130,7 @@ impl Act<'_, '_> {
             Ok(Some(_)) => "it could only be captured in a worse way".to_owned(),
             Ok(None) => "it was replaced all the time".to_owned(),
             Err(CaptureError::Cancelled { .. }) => return Err(ArchiveError::Cancelled),
-            Err(error) => in_full(&error),
+            Err(error) => error.in_full(),
         };
         held.is_last = true;
         let what = format!("not captured again: {why}; an earlier state of it is saved");
@@ -323,17 +323,6 @@ fn file_entry(captured: &Captured) -> FileEntry {
         origin: Origin::Database,
         read_at_ns: captured.started_ns,
     }
-}
-
-/// An error and what caused it, in one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn record_of(key: &EntryKey, captured: &Captured) -> DatabaseRecord {

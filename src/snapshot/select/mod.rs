@@ -135,8 +135,7 @@ fn civil(it: &Candidate<'_>, zone: &TimeZone) -> DateTime {
 
 #[cfg(test)]
 mod tests {
-    use crate::codec::snapshot::{Counts, Outcome, Siblings};
-    use crate::id::BlobId;
+    use crate::codec::snapshot::blank;
 
     use super::*;
 
@@ -144,26 +143,11 @@ mod tests {
         let time: Timestamp = time.parse().unwrap();
         let time_ns = i64::try_from(time.as_nanosecond()).unwrap();
         SnapshotRecord {
-            sequence,
             time_ns,
             started_ns: time_ns,
             finished_ns: time_ns,
             zone: "Europe/Zurich".to_owned(),
-            source: source.to_owned(),
-            roots: Vec::new(),
-            host: String::new(),
-            user: String::new(),
-            version: String::new(),
-            parent: None,
-            manifest: BlobId::from_bytes([0; 32]),
-            outcome: Outcome::Clean,
-            counts: Counts::default(),
-            databases: Vec::new(),
-            tags: Vec::new(),
-            findings: Vec::new(),
-            findings_total: 0,
-            siblings: Siblings { present: Vec::new() },
-            extensions: Vec::new(),
+            ..blank::record(source, sequence)
         }
     }
 

@@ -58,22 +58,11 @@ impl<'a> Scene<'a> {
             observer: self.watch,
         };
         let options = BackupOptions {
-            roots: vec![self.ground.live()],
-            source: None,
-            moved: false,
-            tags: Vec::new(),
             time_ns: Some(time_ns),
             zone: self.context.settings.zone.name.clone(),
-            excludes: Vec::new(),
-            exclude_caches: false,
-            one_file_system: false,
-            never_enter: Vec::new(),
-            spool_dir: spool.path().to_owned(),
             min_free: NO_RESERVE,
             workers: threads(),
-            dry_run: false,
-            references: Vec::new(),
-            built_in_references: true,
+            ..BackupOptions::new(vec![self.ground.live()], spool.path().to_owned())
         };
         Ok(backup(&self.repository, &options, &capture, &self.context.host, self.watch)?)
     }
