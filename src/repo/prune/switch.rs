@@ -14,6 +14,7 @@ use crate::id::{BlobId, BlobType, FactId, PackId, SegmentId, SessionId, Snapshot
 use crate::repo::backend::{Backend, Key};
 use crate::repo::distrust::Spot;
 use crate::repo::error::{Damage, Result};
+use crate::repo::foreign::sync_trash;
 use crate::repo::index::write::publish;
 use crate::repo::index::{Index, segment_damage};
 use crate::repo::layout::{self, Trashed};
@@ -66,6 +67,8 @@ pub(super) fn switch(
     for directory in [layout::SNAPSHOTS, layout::FACTS, layout::PACKS, layout::INDEX] {
         backend.sync(directory)?;
     }
+    // A forgotten record that is on its way must not come back when its packs do not.
+    sync_trash(backend)?;
     let now = Now::look(maintainer, intent)?;
     let rescued = now.rescued(intent, walk)?;
     let supplement = now.list_rescued(maintainer, &rescued)?;
