@@ -20,6 +20,8 @@ pub enum Phase {
     CheckStructure,
     /// Reading stored bytes and hashing them.
     CheckData,
+    /// Walking manifests to learn what snapshots need.
+    Mark,
 }
 
 /// How much a phase has to do, as far as it is known.

@@ -16,5 +16,6 @@ pub mod check;
 pub mod diff;
 pub mod doctor;
 pub mod ls;
+pub mod prune;
 pub mod restore;
 pub mod tag;

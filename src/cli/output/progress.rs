@@ -200,11 +200,12 @@ fn name(phase: Phase) -> &'static str {
         Phase::Restore => "restoring",
         Phase::CheckStructure => "structure",
         Phase::CheckData => "data",
+        Phase::Mark => "snapshots",
     }
 }
 
 fn counts_bytes(phase: Phase) -> bool {
-    !matches!(phase, Phase::CheckStructure | Phase::Commit)
+    !matches!(phase, Phase::CheckStructure | Phase::Commit | Phase::Mark)
 }
 
 fn length(phase: Phase, total: Total) -> u64 {
@@ -215,7 +216,7 @@ fn done(phase: Phase, total: Option<Total>, (state, items): (&ProgressState, u64
     let item = match phase {
         Phase::Files | Phase::Restore => "file",
         Phase::Databases => "database",
-        Phase::CheckStructure => "snapshot",
+        Phase::CheckStructure | Phase::Mark => "snapshot",
         Phase::CheckData => "pack",
         Phase::Commit => return String::new(),
     };

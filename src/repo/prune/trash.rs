@@ -1,10 +1,13 @@
 //! What was forgotten and removed, and is still there for a while.
 
+use crate::codec::snapshot::SnapshotRecord;
 use crate::id::{PackId, SnapshotId};
 use crate::repo::backend::{Backend, Key};
 use crate::repo::error::Result;
 use crate::repo::layout::{self, Trashed};
 use crate::repo::prune::maintainer::is_not_empty;
+use crate::repo::repository::Repository;
+use crate::repo::snapshots::read_trashed;
 
 /// A directory of `trash/`: what one run forgot or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,15 @@ pub fn discarded(backend: &dyn Backend) -> Result<Vec<Discarded>> {
 }
 
 impl Discarded {
+    /// What one of its records says; nothing when it is gone by now.
+    pub fn record(
+        &self,
+        repository: &Repository,
+        id: SnapshotId,
+    ) -> Result<Option<SnapshotRecord>> {
+        read_trashed(repository, &self.directory, id)
+    }
+
     fn read(backend: &dyn Backend, time_ns: i64) -> Result<Self> {
         let directory = layout::trash_directory(time_ns);
         let (packs, snapshots, names) = (Vec::new(), Vec::new(), Vec::new());
