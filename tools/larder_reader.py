@@ -1738,13 +1738,13 @@ class Restore:
                 except (OSError, Damage) as e:
                     self.report.problem(f"{show(b'/'.join(parts))}: {e}")
 
-    def directory(self, parts: List[bytes]) -> int:
-        """The open directory there, made if it is missing."""
+    def directory(self, parts: List[bytes], mode: int = 0o777) -> int:
+        """The open directory there. What is missing is made; it is of nobody's snapshot unless `one` says so with its mode."""
         fd = os.dup(self.target)
         try:
-            for part in parts:
+            for i, part in enumerate(parts):
                 try:
-                    os.mkdir(part, 0o700, dir_fd=fd)
+                    os.mkdir(part, mode if i + 1 == len(parts) else 0o777, dir_fd=fd)
                 except FileExistsError:
                     pass
                 below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
@@ -1759,7 +1759,7 @@ class Restore:
 
     def one(self, parts: List[bytes], entry: Entry) -> None:
         if entry.kind == DIRECTORY:
-            os.close(self.directory(parts))
+            os.close(self.directory(parts, 0o700))  # Nobody else's until it has its own mode, last of all.
             self.directories.append((parts, entry))
             return
         if entry.kind == SOCKET:
