@@ -6,8 +6,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::commands::{
-    accept, backup, cat, check, config, demo, diff, doctor, init, ls, restore, sample_writer,
-    snapshots, tag,
+    accept, backup, cat, check, config, demo, diff, doctor, forget, init, ls, pin, restore,
+    sample_writer, snapshots, tag,
 };
 use crate::cli::overview;
 
@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Restore(restore::RestoreArgs),
     Diff(diff::DiffArgs),
     Check(check::CheckArgs),
+    Forget(forget::ForgetArgs),
+    Pin(pin::PinArgs),
     Accept(accept::AcceptArgs),
     #[command(override_usage = "larder tag [OPTIONS] <SNAP> <+TAG|-TAG>...")]
     Tag(tag::TagArgs),

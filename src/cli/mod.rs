@@ -29,6 +29,7 @@ mod host;
 mod output;
 mod overview;
 mod paths;
+mod retention;
 mod settings;
 mod shell;
 mod signals;
@@ -79,6 +80,8 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Restore(args) => commands::restore::run(args, context),
         Command::Diff(args) => commands::diff::run(args, context),
         Command::Check(args) => commands::check::run(args, context),
+        Command::Forget(args) => commands::forget::run(args, context),
+        Command::Pin(args) => commands::pin::run(args, context),
         Command::Accept(args) => commands::accept::run(args, context),
         Command::Tag(args) => commands::tag::run(args, context),
         Command::Doctor(args) => commands::doctor::run(args, context),

@@ -37,6 +37,12 @@ pub fn alone(backend: &dyn Backend, wait: Duration) -> Result<Held> {
     wait_for(backend, &layout::repository_lock(), wait, "the repository")
 }
 
+/// Deciding which snapshots stay, for oneself: two who decide at once could each rely on what the other one forgets, and what is
+/// pinned meanwhile would go.
+pub fn decide_alone(backend: &dyn Backend, wait: Duration) -> Result<Held> {
+    wait_for(backend, &layout::forget_lock(), wait, "the choice of snapshots to keep")
+}
+
 /// The maintainer's lock, for a whole run.
 pub fn maintain(backend: &dyn Backend, wait: Duration) -> Result<Held> {
     wait_for(backend, &layout::maintenance_lock(), wait, "the repository's maintenance")
