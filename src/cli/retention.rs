@@ -14,47 +14,40 @@ use crate::cli::settings::Settings;
 #[command(next_help_heading = "Rules, for this run only")]
 pub(crate) struct KeepArgs {
     /// Keep the last N snapshots
-    #[arg(long, value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
-    keep_last: Option<Keep>,
+    #[arg(long = "keep-last", value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
+    last: Option<Keep>,
     /// Keep the newest snapshot of each of the last N hours that have one
-    #[arg(long, value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
-    keep_hourly: Option<Keep>,
+    #[arg(long = "keep-hourly", value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
+    hourly: Option<Keep>,
     /// The same of days
-    #[arg(long, value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
-    keep_daily: Option<Keep>,
+    #[arg(long = "keep-daily", value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
+    daily: Option<Keep>,
     /// The same of weeks, Monday to Sunday
-    #[arg(long, value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
-    keep_weekly: Option<Keep>,
+    #[arg(long = "keep-weekly", value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
+    weekly: Option<Keep>,
     /// The same of months; N may be `forever`, as for every rule
-    #[arg(long, value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
-    keep_monthly: Option<Keep>,
+    #[arg(long = "keep-monthly", value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
+    monthly: Option<Keep>,
     /// The same of years
-    #[arg(long, value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
-    keep_yearly: Option<Keep>,
+    #[arg(long = "keep-yearly", value_name = "N", value_parser = parse_keep, allow_negative_numbers = true)]
+    yearly: Option<Keep>,
     /// Keep everything within this time before the newest snapshot of its source: 12h, 30d, 8w
-    #[arg(long, value_name = "TIME", value_parser = parse_length, allow_negative_numbers = true)]
-    keep_within: Option<Duration>,
+    #[arg(long = "keep-within", value_name = "TIME", value_parser = parse_length, allow_negative_numbers = true)]
+    within: Option<Duration>,
     /// Keep everything with this tag; may be repeated
     #[arg(long = "keep-tag", value_name = "T", value_parser = parse_tag)]
-    keep_tags: Vec<String>,
+    kept_tags: Vec<String>,
 }
 
 impl KeepArgs {
     /// The policy of this run; `None` when no rule was given.
     pub(crate) fn policy(&self) -> Option<Policy> {
-        let counts = [
-            self.keep_last,
-            self.keep_hourly,
-            self.keep_daily,
-            self.keep_weekly,
-            self.keep_monthly,
-            self.keep_yearly,
-        ];
+        let counts = [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly];
         let is_given = counts.iter().any(Option::is_some)
-            || self.keep_within.is_some()
-            || !self.keep_tags.is_empty();
+            || self.within.is_some()
+            || !self.kept_tags.is_empty();
         let [last, hourly, daily, weekly, monthly, yearly] = counts.map(Option::unwrap_or_default);
-        let (within, tags) = (self.keep_within, self.keep_tags.iter().cloned().collect());
+        let (within, tags) = (self.within, self.kept_tags.iter().cloned().collect());
         is_given.then_some(Policy { last, hourly, daily, weekly, monthly, yearly, within, tags })
     }
 }
@@ -143,7 +136,7 @@ mod tests {
     fn rules_that_are_off_are_given_all_the_same() {
         let none = KeepArgs::default();
         assert_eq!(none.policy(), None);
-        let off = KeepArgs { keep_daily: Some(Keep::Off), ..KeepArgs::default() };
+        let off = KeepArgs { daily: Some(Keep::Off), ..KeepArgs::default() };
         assert!(off.policy().unwrap().is_empty());
     }
 }

@@ -138,7 +138,11 @@ fn statement_fault(subject: &Subject, statement: &Statement) -> Option<&'static 
     match (subject, statement) {
         (Subject::Tag { tag, .. }, Statement::Holds | Statement::HoldsNot) => tag_fault(tag),
         (Subject::Damaged { .. }, Statement::Holds | Statement::HoldsNot) => None,
-        (Subject::Feature { name }, Statement::Needed { .. }) => tag_fault(name),
+        (Subject::Feature { name }, Statement::Needed { .. })
+        | (
+            Subject::Pin { name, .. },
+            Statement::Holds | Statement::HoldsUntil(_) | Statement::HoldsNot,
+        ) => tag_fault(name),
         (Subject::Policy, Statement::Policy(policy)) => policy_fault(policy),
         (Subject::Forgotten { .. }, Statement::Record { source, sequence, present }) => {
             if *sequence >= MAX_SEQUENCE {
@@ -152,10 +156,6 @@ fn statement_fault(subject: &Subject, statement: &Statement) -> Option<&'static 
             }
             source_name_fault(source)
         }
-        (
-            Subject::Pin { name, .. },
-            Statement::Holds | Statement::HoldsUntil(_) | Statement::HoldsNot,
-        ) => tag_fault(name),
         _ => Some("a statement that says nothing about its subject"),
     }
 }

@@ -54,13 +54,12 @@ pub struct Target {
 pub(super) fn find(catalog: &Catalog<'_>, options: &ByName) -> Result<Vec<Target>> {
     let mut targets: Vec<Target> = Vec::new();
     for name in &options.names {
-        let target = match lost(catalog, name) {
-            Some(target) => target,
-            None => {
-                let source = options.source.as_deref();
-                let snapshot = catalog.select(name, source, &options.zone)?.clone();
-                Target { id: snapshot.id, named: Named::Snapshot(Box::new(snapshot)) }
-            }
+        let target = if let Some(target) = lost(catalog, name) {
+            target
+        } else {
+            let source = options.source.as_deref();
+            let snapshot = catalog.select(name, source, &options.zone)?.clone();
+            Target { id: snapshot.id, named: Named::Snapshot(Box::new(snapshot)) }
         };
         if targets.iter().all(|it| it.id != target.id) {
             targets.push(target);

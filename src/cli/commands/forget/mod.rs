@@ -1,7 +1,7 @@
 //! `larder forget`: removes snapshots by a policy, or by name.
 //!
 //! Here live the arguments and what is common to its forms; `page` says what a policy comes to, `named` forgets by name,
-//! `preview` is the calendar, `json` the document. Not here: deciding (`larder::snapshot::retention`) and removing
+//! `preview` is the calendar, `undo` the way back, `json` the document. Not here: deciding (`larder::snapshot::retention`) and removing
 //! (`larder::ops::forget`).
 
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::json::WarningKind;
+use crate::cli::output::units::parse_duration;
 use crate::cli::output::{retention, wording};
 use crate::cli::retention::{KeepArgs, parse_length, wish};
 
@@ -23,9 +24,7 @@ mod json;
 mod named;
 mod page;
 mod preview;
-
-/// How long to wait for another one who is forgetting: they need milliseconds.
-const WAIT: Duration = Duration::from_secs(5);
+mod undo;
 
 /// Forget the snapshots that the policy does not keep, of each source for itself. The policy is that of [retention] in larder.toml,
 /// else the one that the repository remembers from there; rules on the command line count for this run only. What was forgotten
@@ -51,12 +50,21 @@ pub(crate) struct ForgetArgs {
     /// Forget the last snapshot of a source, too, if no rule keeps it
     #[arg(long)]
     allow_last: bool,
+    /// Bring back what was forgotten last, or these SNAPs, while their room was not given back yet
+    #[arg(long, conflicts_with_all = ["KeepArgs", "tags", "preview", "allow_last"])]
+    undo: bool,
+    /// Wait so long for another larder that is forgetting or pruning
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
+    lock_wait: Duration,
     #[command(flatten)]
     keep: KeepArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
+    if args.undo {
+        return undo::run(args, context);
+    }
     if !args.snapshots.is_empty() {
         return named::run(args, context);
     }
@@ -86,7 +94,7 @@ impl ForgetArgs {
             allow_last: self.allow_last,
             limits: Limits::default(),
             dry_run: self.dry_run,
-            wait: WAIT,
+            wait: self.lock_wait,
         }
     }
 }

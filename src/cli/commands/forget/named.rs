@@ -2,7 +2,7 @@
 
 use larder::ops::forget::{ByName, Named, Target, by_name};
 
-use super::{ForgetArgs, WAIT, json};
+use super::{ForgetArgs, json};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
@@ -18,7 +18,7 @@ pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
         zone: context.settings.zone.rules.clone(),
         allow_last: args.allow_last,
         dry_run: args.dry_run,
-        wait: WAIT,
+        wait: args.lock_wait,
     };
     let targets = by_name(&repository, &options, &context.host)?;
     let said = match context.console.form() {
@@ -36,6 +36,13 @@ fn page(context: &Context, targets: &[Target], dry_run: bool) -> Result<()> {
             line(context, target, dry_run)
         };
         context.console.line(&text)?;
+    }
+    let can_come_back = targets.iter().any(|it| matches!(it.named, Named::Snapshot(_)));
+    if can_come_back && !dry_run {
+        context.console.hint(&format!(
+            "{}   # brings back what was forgotten last, until a prune empties the trash",
+            context.command("forget --undo")
+        ));
     }
     Ok(())
 }

@@ -209,7 +209,7 @@ fn fold<'c>(snapshots: &[Tagged<'c>], kept: &Kept, each: bool) -> Vec<Fold<'c>> 
     for next in snapshots.iter().rev() {
         match folds.last_mut() {
             Some(fold) if !each && !kept.is_pinned(next.0.id) && is_alike(&fold.shown, next) => {
-                fold.alike.push(*next)
+                fold.alike.push(*next);
             }
             _ => folds.push(Fold { shown: *next, alike: Vec::new() }),
         }
