@@ -14,7 +14,7 @@ Written from docs/format.md and docs/page-patch.md alone, to show that they suff
 Nothing in the repository is changed. Every byte is proved before it has its final name: what fails is named and left out.
 
 Exit codes: 0 all is well; 1 it could not be done, or not wholly; 2 wrong usage; 20 something is damaged.
-Needs Python 3.9, and `pip install blake3 zstandard` (zstandard 0.22 or newer). Runs where there is flock and openat: Linux, macOS, BSD.
+Needs Python 3.9, and `pip install blake3 zstandard` (zstandard 0.19 or newer). Runs where there is flock and openat: Linux, macOS, BSD.
 """
 
 from __future__ import annotations
@@ -62,6 +62,43 @@ class Failure(Exception):
 def must(condition: bool, what: str) -> None:
     if not condition:
         raise Damage(what)
+
+
+class Report:
+    """What went wrong, said when it is met; the worst of it is the exit code."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        self.said = set()
+
+    def _say(self, text: str) -> None:
+        if text not in self.said:
+            self.said.add(text)
+            print(text, file=sys.stderr)
+
+    def damage(self, text: str) -> None:
+        self.code = 20
+        self._say(f"damaged: {text}")
+
+    def problem(self, text: str) -> None:
+        self.code = self.code or 1
+        self._say(f"not done: {text}")
+
+    def lost(self, what: str, error: Exception) -> None:
+        if isinstance(error, NotForThisProgram):
+            self.problem(f"{what}: not for this program: {error}")
+        else:
+            self.damage(f"{what}: {error}")
+
+    def note(self, text: str) -> None:
+        self._say(f"note: {text}")
+
+
+def show(name: bytes) -> str:
+    """A name for people: what is not printable is spelt out."""
+    text = name.decode("utf-8", "surrogateescape")
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("utf-8", "surrogateescape").hex(" ").join(("\\x", "")).replace(" ", "\\x")
+                   for c in text)
 
 
 # ---- Section 3: ids and checks ---------------------------------------------------------------------------------------------
@@ -468,6 +505,10 @@ class Entry:
     blake3: Optional[bytes]
     sha256: Optional[bytes]
 
+    def same_inode(self) -> tuple:
+        """What two names of one inode have in common. Read at different moments they may differ; then both keep what was read."""
+        return (self.kind, self.file, self.target, self.numbers, self.mode, self.owner, self.group, self.modified, self.names, self.attributes)
+
 
 @dataclass
 class Child:
@@ -501,6 +542,7 @@ def decode_file(d: Decoder) -> File:
     sparse = d.option(lambda: d.list(lambda: (d.u64(), d.u64()), 4096))
     d.enum(3)
     d.i64()
+    must(content != VERSION or sparse is None, "a version of a database with holes")
     must(all(1 <= length for _, length in chunks), "content of no length")
     must(content != INLINE or all(length <= LONGEST_BLOB for _, length in chunks), "a chunk that is too long")
     expected = size
@@ -571,7 +613,7 @@ def summary(node: Node) -> Tuple[tuple, int, int]:
     return first, entries, min(size, (1 << 64) - 1)
 
 
-def walk_manifest(repo: "Repository", root: bytes, damaged: Callable[[str], None]) -> Iterator[Entry]:
+def walk_manifest(repo: "Repository", root: bytes) -> Iterator[Entry]:
     """The entries in order. What lies below a damaged node is reported and left out."""
 
     def node_below(node_id: bytes, said: Optional[Child], level: Optional[int], limit: Optional[tuple]) -> Iterator[Entry]:
@@ -585,7 +627,7 @@ def walk_manifest(repo: "Repository", root: bytes, damaged: Callable[[str], None
                 must(last < limit, "it reaches into the next node")
         except (Damage, NotForThisProgram) as e:
             many = f"{said.entries} entries" if said else "all entries"
-            damaged(f"manifest node {node_id.hex()}, with {many}: {e}")
+            repo.report.lost(f"manifest node {node_id.hex()}, with {many}", e)
             return
         if node.level == 0:
             yield from node.items
@@ -886,7 +928,7 @@ class PatchSegment:
                 self._lay_fresh(prediction, page, kind, cells, turns)
             else:
                 must(images[base] is not None, "a base without an old image")
-                StayPage(prediction, page, self.usable, read_cells(images[base], slots[base], self.usable)).play(cells, turns)
+                StayPage(prediction, slots[base], self.usable).play(cells, turns)
             self._fill(prediction, cells)
             new_cells = [(c.place, c.length) for c in cells if c.new]
         return self._patch(prediction, new_cells, images, literals)
@@ -900,7 +942,9 @@ class PatchSegment:
         def cells_of(slot: int) -> List[Tuple[int, int]]:
             must(images[slot] is not None, "a source without an old image")
             if slot not in read:
-                read[slot] = read_cells(images[slot], slots[slot], self.usable) or []
+                found = read_cells(images[slot], slots[slot], self.usable)
+                must(found is not None, "cells of an image that has none")
+                read[slot] = found
             return read[slot]
 
         cells: List[Cell] = []
@@ -1047,7 +1091,9 @@ class PatchSegment:
 class StayPage:
     """A page on which SQLite's own steps are played: remove, insert, allocate, defragment."""
 
-    def __init__(self, page: bytearray, number: int, usable: int, cells: Optional[List[Tuple[int, int]]]):
+    def __init__(self, page: bytearray, number: int, usable: int):
+        """`page` is the old image of page `number`, the base: also if the new page has another number, the header is where it was."""
+        cells = read_cells(page, number, usable)
         must(cells is not None, "a base that has no cells")
         self.page, self.usable = page, usable
         self.h = header_of(number)
@@ -1400,10 +1446,10 @@ ID_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 class Repository:
-    """An open repository. Damage that does not stop the reading is told to `warn`."""
+    """An open repository. What is wrong and does not stop the reading is reported."""
 
-    def __init__(self, path: str, warn: Callable[[str], None]):
-        self.path, self.warn = path, warn
+    def __init__(self, path: str, report: Report):
+        self.path, self.report = path, report
         self.config = self._read_config()
         self.keys = Keys(self.config.repository)
         self._lock()
@@ -1424,7 +1470,7 @@ class Repository:
                 with open(os.path.join(self.path, name), "rb") as file:
                     config = decode_config(file.read(8 * KIB))
                 if problems:
-                    self.warn(f"{problems[0]}; took config.copy")
+                    self.report.damage(f"{problems[0]}; took config.copy")
                 return config
             except FileNotFoundError:
                 problems.append(f"{name} is missing")
@@ -1466,26 +1512,29 @@ class Repository:
                 fact_names = None
                 record_names = self.names("snapshots")
                 fact_names = self.names("facts")
-                warnings = []
+                lost: List[Tuple[str, Exception]] = []
                 for name in record_names:
                     try:
                         data = self._read_small("snapshots", name)
                         must(self.keys.snapshot_id(data).hex() == name, "its bytes are not what its name says")
                         records.append(decode_record(data, bytes.fromhex(name)))
                     except (Damage, NotForThisProgram) as e:
-                        warnings.append(f"snapshots/{name}: {e}")
+                        lost.append((f"snapshots/{name}", e))
                 for name in fact_names:
                     try:
                         data = self._read_small("facts", name)
                         must(self.keys.fact_id(data).hex() == name, "its bytes are not what its name says")
                         fact = decode_fact(data, bytes.fromhex(name))
-                    except (Damage, NotForThisProgram) as e:
-                        warnings.append(f"facts/{name}: {e}")
+                    except Damage as e:
+                        lost.append((f"facts/{name}", e))
+                        continue
+                    except NotForThisProgram as e:
+                        self.report.note(f"facts/{name}: not for this program, which hinders no reading: {e}")
                         continue
                     if fact.subject not in facts or facts[fact.subject].order < fact.order:
                         facts[fact.subject] = fact
-                for text in warnings:
-                    self.warn(text)
+                for what, error in lost:
+                    self.report.lost(what, error)
                 return sorted(records, key=lambda r: (r.source, r.order)), facts
             except FileNotFoundError:
                 continue  # Gone since it was listed: forgotten, or a superseded fact. List both again (section 10).
@@ -1515,8 +1564,21 @@ class Repository:
         if pack not in self._packs:
             if len(self._packs) >= 200:
                 os.close(self._packs.pop(next(iter(self._packs))))
-            self._packs[pack] = self._open("packs", pack.hex())
+            try:
+                self._packs[pack] = self._open("packs", pack.hex())
+            except FileNotFoundError:
+                self._packs[pack] = self._open_in_trash(f"pack-{pack.hex()}")
         return self._packs[pack]
+
+    def _open_in_trash(self, name: str) -> int:
+        """Who finds a pack missing looks in the trash (section 12)."""
+        trash = os.path.join(self.path, "trash")
+        for time in sorted(os.listdir(trash) if os.path.isdir(trash) else [], reverse=True):
+            try:
+                return self._open(os.path.join("trash", time), name)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+        raise FileNotFoundError(errno.ENOENT, "the pack is missing", name)
 
     def segments(self) -> List[Tuple[str, Segment]]:
         if self._segments is None:
@@ -1524,8 +1586,10 @@ class Repository:
             for name in self.names("index"):
                 try:
                     self._segments.append((name, Segment(self._open("index", name), self.keys, self.config.repository)))
-                except (Damage, NotForThisProgram, OSError) as e:
-                    self.warn(f"index/{name}: {e}; going on without it")
+                except NotForThisProgram as e:
+                    self.report.note(f"index/{name}: not for this program, which only makes it slower: {e}")
+                except (Damage, OSError) as e:
+                    self.report.damage(f"index/{name}: {e}; going on without it")
         return self._segments
 
     def trailers(self) -> Dict[Tuple[int, bytes], List[Place]]:
@@ -1536,7 +1600,7 @@ class Repository:
                 try:
                     directory = read_directory(self.pack_fd(bytes.fromhex(name)), bytes.fromhex(name), self.keys)
                 except (Damage, NotForThisProgram, OSError) as e:
-                    self.warn(f"packs/{name}: {e}")
+                    self.report.lost(f"packs/{name}", e)
                     continue
                 for blob_id, place in directory.blobs:
                     self._trailers.setdefault((place.blob_type, blob_id), []).append(place)
@@ -1550,7 +1614,7 @@ class Repository:
             except Damage as e:
                 if name not in self._bad_segments:
                     self._bad_segments.add(name)
-                    self.warn(f"index/{name}: {e}; going on with the others")
+                    self.report.damage(f"index/{name}: {e}; going on with the others")
         yield from sorted(found, key=lambda p: (p.pack, p.offset) in self.damaged_places)
         # Reached only when nothing that the index proposes is good.
         found = self.trailers().get((blob_type, blob_id), [])
@@ -1565,7 +1629,7 @@ class Repository:
                 must(self.keys.blob_id(blob_type, plain) == blob_id, "its bytes are not what its id says")
                 return plain
             except (Damage, OSError) as e:
-                why = "the pack is missing" if isinstance(e, FileNotFoundError) else str(e)
+                why = e.strerror if isinstance(e, OSError) else str(e)
                 reasons.append(f"packs/{place.pack.hex()} at {place.offset}: {why}")
         raise Damage(f"{BLOB_TYPES[blob_type]} {blob_id.hex()}: {'; '.join(dict.fromkeys(reasons)) or 'it is in no pack'}")
 
@@ -1668,14 +1732,13 @@ def wanted_places(record: Record, paths: List[str]) -> List[List[bytes]]:
     return wanted
 
 
-def chosen_entries(repo: Repository, record: Record, paths: List[str], damaged: Callable[[str], None],
-                   parents: bool) -> Iterator[Tuple[List[bytes], Entry]]:
+def chosen_entries(repo: Repository, record: Record, paths: List[str], parents: bool = False) -> Iterator[Tuple[List[bytes], Entry]]:
     """The entries at and below the paths, and if `parents` the directories that lead there."""
     wanted = wanted_places(record, paths)
     found = [False] * len(wanted)
-    for entry in walk_manifest(repo, record.manifest, damaged):
+    for entry in walk_manifest(repo, record.manifest):
         if entry.root >= len(record.roots):
-            damaged(f"{show(entry.path)}: below a root that the snapshot has not")
+            repo.report.damage(f"{show(entry.path)}: below a root that the snapshot has not")
             continue
         parts = place_in_target(record, entry)
         below = [parts[:len(w)] == w for w in wanted]
@@ -1711,6 +1774,7 @@ class Restore:
         self.spool = os.path.join(os.path.realpath(target), self.spool_name)
         self.directories: List[Tuple[List[bytes], Entry]] = []
         self.linked: Dict[Tuple[int, int], List[Tuple[Entry, List[bytes]]]] = {}
+        self.made = set()
         self.files = self.bytes = self.sockets = 0
         self.owners = 0
 
@@ -1719,8 +1783,8 @@ class Restore:
             for parts, entry in entries:
                 try:
                     self.one(parts, entry)
-                except Damage as e:
-                    self.report.damage(f"{show(b'/'.join(parts))}: {e}")
+                except (Damage, NotForThisProgram) as e:
+                    self.report.lost(show(b"/".join(parts)), e)
                 except OSError as e:
                     self.report.problem(f"{show(b'/'.join(parts))}: {e.strerror or e}")
         finally:
@@ -1761,11 +1825,15 @@ class Restore:
         if entry.kind == DIRECTORY:
             os.close(self.directory(parts, 0o700))  # Nobody else's until it has its own mode, last of all.
             self.directories.append((parts, entry))
+            self.made.add(tuple(parts))
             return
         if entry.kind == SOCKET:
             self.sockets += 1
             return
-        must(parts != [], "a root that is no directory")
+        must(entry.path != b"", "a root that is no directory")
+        if tuple(parts[:-1]) not in self.made:
+            self.report.problem(f"{show(b'/'.join(parts[:-1]))}: the snapshot does not have this directory; made one for what is in it")
+            self.made.add(tuple(parts[:-1]))
         parent = self.directory(parts[:-1])
         try:
             if exists(parts[-1], parent):
@@ -1785,8 +1853,7 @@ class Restore:
         if entry.names <= 1:
             return False
         for other, there in self.linked.get((entry.device, entry.inode), []):
-            # Read at different moments, two names of one file may differ; then both keep what was read.
-            if (other.kind, other.file, other.target) == (entry.kind, entry.file, entry.target):
+            if other.same_inode() == entry.same_inode():
                 fd = self.directory(there[:-1])
                 try:
                     os.link(there[-1], parts[-1], src_dir_fd=fd, dst_dir_fd=parent, follow_symlinks=False)
@@ -1863,7 +1930,7 @@ def check_everything(repo: Repository, report: "Report") -> Dict[str, int]:
             with open(os.path.join(repo.path, name), "rb") as file:
                 decode_config(file.read(8 * KIB))
         except (OSError, Damage, NotForThisProgram) as e:
-            report.damage(f"{name}: {e}")
+            report.lost(name, e)
     for name in repo.names("packs"):
         counts["packs"] += 1
         pack = bytes.fromhex(name)
@@ -1872,7 +1939,7 @@ def check_everything(repo: Repository, report: "Report") -> Dict[str, int]:
             directory = read_directory(fd, pack, repo.keys)
             check_header(directory, repo.keys, repo.config.repository)
         except (Damage, NotForThisProgram, OSError) as e:
-            report.damage(f"packs/{name}: {e}")
+            report.lost(f"packs/{name}", e)
             continue
         for blob_id, place in directory.blobs:
             counts["blobs"] += 1
@@ -1893,11 +1960,11 @@ def check_everything(repo: Repository, report: "Report") -> Dict[str, int]:
             finally:
                 os.close(fd)
         except (Damage, NotForThisProgram, OSError) as e:
-            report.damage(f"index/{name}: {e}")
+            report.lost(f"index/{name}", e)
     seen = set()
     for record in repo.records:
         counts["snapshots"] += 1
-        for parts, entry in chosen_entries(repo, record, [], report.damage, parents=False):
+        for parts, entry in chosen_entries(repo, record, []):
             if entry.kind != FILE:
                 continue
             counts["files"] += 1
@@ -1910,42 +1977,11 @@ def check_everything(repo: Repository, report: "Report") -> Dict[str, int]:
                 for _ in proved_runs(repo, entry, tempfile.gettempdir()):
                     pass
             except (Damage, NotForThisProgram) as e:
-                report.damage(f"snapshot {record.id.hex()[:8]}: {show(b'/'.join(parts))}: {e}")
+                report.lost(f"snapshot {record.id.hex()[:8]}: {show(b'/'.join(parts))}", e)
     return counts
 
 
 # ---- Commands --------------------------------------------------------------------------------------------------------------
-
-
-class Report:
-    """What went wrong, said when it is met; the worst of it is the exit code."""
-
-    def __init__(self) -> None:
-        self.code = 0
-        self.said = set()
-
-    def _say(self, text: str) -> None:
-        if text not in self.said:
-            self.said.add(text)
-            print(text, file=sys.stderr)
-
-    def damage(self, text: str) -> None:
-        self.code = 20
-        self._say(f"damaged: {text}")
-
-    def problem(self, text: str) -> None:
-        self.code = self.code or 1
-        self._say(f"not done: {text}")
-
-    def note(self, text: str) -> None:
-        self._say(f"note: {text}")
-
-
-def show(name: bytes) -> str:
-    """A name for people: what is not printable is spelt out."""
-    text = name.decode("utf-8", "surrogateescape")
-    return "".join(c if c.isprintable() and c != "\\" else c.encode("utf-8", "surrogateescape").hex(" ").join(("\\x", "")).replace(" ", "\\x")
-                   for c in text)
 
 
 def show_time(nanoseconds: int, zone: str = "UTC") -> str:
@@ -1982,7 +2018,7 @@ def command_list(repo: Repository, report: Report, as_json: bool) -> None:
 
 
 def command_ls(repo: Repository, report: Report, record: Record, paths: List[str]) -> None:
-    for parts, e in chosen_entries(repo, record, paths, report.damage, parents=False):
+    for parts, e in chosen_entries(repo, record, paths):
         size = e.file.size if e.file else 0
         arrow = f" -> {show(e.target)}" if e.kind == SYMLINK else ""
         print(f"{KIND_LETTERS[e.kind]}{e.mode:04o} {e.owner:>5} {e.group:>5} {size:>12} {show_time(e.modified)[:19]} "
@@ -1991,7 +2027,7 @@ def command_ls(repo: Repository, report: Report, record: Record, paths: List[str
 
 def command_cat(repo: Repository, report: Report, record: Record, path: str) -> None:
     wanted = wanted_places(record, [path])[0]
-    for parts, entry in chosen_entries(repo, record, [path], report.damage, parents=False):
+    for parts, entry in chosen_entries(repo, record, [path]):
         if parts != wanted or entry.kind != FILE:
             raise Failure(f"{path!r} is no file")
         end = 0
@@ -2012,7 +2048,7 @@ def write_zeros(n: int) -> None:
 
 def command_restore(repo: Repository, report: Report, record: Record, target: str, paths: List[str]) -> None:
     restore = Restore(repo, target, report)
-    restore.run(chosen_entries(repo, record, paths, report.damage, parents=True))
+    restore.run(chosen_entries(repo, record, paths, parents=True))
     if restore.sockets:
         report.note(f"{restore.sockets} sockets left out; whoever listens there makes them anew")
     if restore.owners:
@@ -2059,7 +2095,7 @@ def main(argv: List[str]) -> int:
     options = arguments(argv)
     report = Report()
     try:
-        repo = Repository(options.repo, report.damage)
+        repo = Repository(options.repo, report)
         if options.command == "list":
             command_list(repo, report, options.json)
         elif options.command == "check":

@@ -575,12 +575,34 @@ class Repositories(unittest.TestCase):
 
     def test_names_of_one_file_that_were_read_differently_stay_different(self):
         make = Maker(self.repo)
-        leaf = make.leaf([entry(b"a", make.inline(b"1"), inode=3, names=2), entry(b"b", make.inline(b"2"), inode=3, names=2)])
+        leaf = make.leaf([entry(b"", DIRECTORY, 0o700), entry(b"a", make.inline(b"1"), inode=3, names=3),
+                          entry(b"b", make.inline(b"2"), inode=3, names=3), entry(b"c", make.inline(b"2"), 0o600, inode=3, names=3)])
         make.snapshot(leaf)
         make.finish()
         target = self.target()
         self.assertEqual(run(self.repo, "restore", "latest", target)[0], 0)
-        self.assertEqual(((target / "a").read_bytes(), (target / "b").read_bytes()), (b"1", b"2"))
+        self.assertEqual([(target / name).read_bytes() for name in "abc"], [b"1", b"2", b"2"])
+        self.assertEqual([(target / name).stat().st_mode & 0o7777 for name in "abc"], [0o644, 0o644, 0o600])
+
+    def test_a_missing_directory_is_made_and_told(self):
+        make = Maker(self.repo)
+        make.snapshot(make.leaf([entry(b"", DIRECTORY, 0o700), entry(b"a/b/c", make.inline(b"1")), entry(b"a/b/d", make.inline(b"2"))]))
+        make.finish()
+        target = self.target()
+        code, _, err = run(self.repo, "restore", "latest", target)
+        self.assertEqual((code, len(err.splitlines())), (1, 1))
+        self.assertIn("a/b: the snapshot does not have this directory", err)
+        self.assertEqual((target / "a/b/c").read_bytes(), b"1")
+
+    def test_a_pack_in_the_trash_is_found(self):
+        _, content = self.everything()
+        pack = next((self.repo / "packs").iterdir())
+        trash = self.repo / "trash" / "00001795551892168273"
+        trash.mkdir(parents=True)
+        pack.rename(trash / f"pack-{pack.name}")
+        target = self.target()
+        self.assertEqual(run(self.repo, "restore", "latest", target)[0::2], (0, ""))
+        self.check_tree(target, content)
 
     def test_several_roots(self):
         make = Maker(self.repo)
@@ -618,7 +640,10 @@ class Repositories(unittest.TestCase):
         make.fact(feature, u32(3) + b"\0\1\1", sequence=2)
         self.assertEqual(run(self.repo, "list")[0], 0)
         make.fact(u32(77), u32(0))
-        self.assertEqual(run(self.repo, "cat", "latest", "a")[1], b"hello")
+        self.assertEqual(run(self.repo, "cat", "latest", "a")[:2], (0, b"hello"))
+        make.snapshot(make.leaf([]), sequence=9, extensions=extension(1 << 31 | 5, b""))
+        refused("list")
+        self.assertEqual(run(self.repo, "cat", "latest", "a")[:2], (1, b"hello"))
 
     def test_facts_tag_and_forget(self):
         make, _ = self.everything()
