@@ -4,7 +4,7 @@ use larder::repo::prune::outlook;
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Manifests, Saved, Tree, assert_clean, backend, bytes_in, forget_one, host, night, objects,
+    Saved, Tree, assert_clean, backend, bytes_in, forget_one, host, manifests, night, objects,
     open, options, paths, prune_now, prune_with, read_all, settled, three_nights,
 };
 
@@ -57,8 +57,7 @@ fn an_outlook_says_what_a_prune_then_does_and_changes_nothing() {
     forget_one(backend(disk.clone()), first, 10).unwrap();
     let before = objects(&disk);
     let repository = open(backend(disk.clone())).unwrap();
-    let plan =
-        outlook(&repository, &mut Manifests::of(&repository), &options(), &host(11)).unwrap();
+    let plan = outlook(&repository, &mut manifests(&repository), &options(), &host(11)).unwrap();
     assert!(objects(&disk) == before);
     let report = prune_now(backend(disk.clone()), 11).unwrap();
     assert_eq!(report.plan, plan);

@@ -11,7 +11,7 @@ use larder::repo::prune::undo::{Undone, undo};
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Manifests, Saved, Tree, backend, forget_one, host, night, open, options, paths, prune_now,
+    Saved, Tree, backend, forget_one, host, manifests, night, open, options, paths, prune_now,
     prune_with, settled, three_nights,
 };
 use super::scenario::Scenario;
@@ -93,7 +93,7 @@ fn emptying_the_trash_can_be_cut_off_anywhere() {
 
 fn undo_work(backend: Arc<dyn Backend>, id: SnapshotId) -> Result<()> {
     let repository = open(backend)?;
-    let mut walk = Manifests::of(&repository);
+    let mut walk = manifests(&repository);
     let undone = undo(&repository, id, &mut walk, Duration::ZERO, &host(40))?;
     assert!(matches!(undone, Undone::Back(_) | Undone::There), "{undone:?}");
     Ok(())

@@ -9,13 +9,13 @@ use larder::repo::prune::{GRACE_NS, PruneOptions};
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Manifests, Tree, assert_clean, backend, forget_one, host, night, open, options, paths,
+    Tree, assert_clean, backend, forget_one, host, manifests, night, open, options, paths,
     prune_now, prune_with, read_all, three_nights,
 };
 
 fn bring_back(disk: &SimDisk, id: SnapshotId, number: u64) -> Undone {
     let repository = open(backend(disk.clone())).unwrap();
-    let mut walk = Manifests::of(&repository);
+    let mut walk = manifests(&repository);
     undo(&repository, id, &mut walk, Duration::ZERO, &host(number)).unwrap()
 }
 

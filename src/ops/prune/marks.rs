@@ -12,14 +12,15 @@ use crate::snapshot::reach::{Reach, Reached, Visitor};
 
 /// Walks manifests, and no node twice: after a call that failed it is of no use any more, since what lies below a node is then not
 /// known to be marked.
-pub(super) struct Marks<'a> {
+pub struct Marks<'a> {
     repository: &'a Repository,
     observer: &'a dyn Observer,
     reach: Reach,
 }
 
 impl<'a> Marks<'a> {
-    pub(super) fn new(repository: &'a Repository, observer: &'a dyn Observer) -> Self {
+    /// Nothing marked yet.
+    pub fn new(repository: &'a Repository, observer: &'a dyn Observer) -> Self {
         Self { repository, observer, reach: Reach::new() }
     }
 }

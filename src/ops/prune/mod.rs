@@ -22,7 +22,7 @@ use crate::repo::prune::{self as engine, PruneOptions, PruneReport};
 use crate::repo::repository::Repository;
 use crate::repo::snapshots::Snapshot;
 
-mod marks;
+pub mod marks;
 
 use marks::Marks;
 

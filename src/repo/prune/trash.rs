@@ -4,6 +4,7 @@ use crate::codec::snapshot::SnapshotRecord;
 use crate::id::{PackId, SnapshotId};
 use crate::repo::backend::{Backend, Key};
 use crate::repo::error::Result;
+use crate::repo::foreign::is_there;
 use crate::repo::layout::{self, Trashed};
 use crate::repo::prune::maintainer::is_not_empty;
 use crate::repo::repository::Repository;
@@ -127,7 +128,7 @@ pub(in crate::repo) fn discard(
     backend.sync(from)?;
     // Where it was emptied and removed meanwhile, nothing is left to be made durable.
     match backend.sync(&directory) {
-        Err(_) if !is_there(backend, &directory)? => Ok(()),
+        Err(_) if !still_there(backend, &directory)? => Ok(()),
         other => Ok(other?),
     }
 }
@@ -145,14 +146,13 @@ fn move_one(backend: &dyn Backend, directory: &str, key: &Key, what: Trashed) ->
         match backend.rename(key, &to) {
             Ok(()) => return Ok(()),
             Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) if is_there(backend, directory)? => return Err(error.into()),
+            Err(error) if still_there(backend, directory)? => return Err(error.into()),
             Err(_) => backend.create_directories(&[directory])?,
         }
     }
     Ok(backend.rename(key, &to)?)
 }
 
-fn is_there(backend: &dyn Backend, directory: &str) -> Result<bool> {
-    let name = directory.rsplit('/').next().unwrap_or_default();
-    Ok(backend.list(layout::TRASH)?.iter().any(|entry| entry.is_dir && entry.name == name))
+fn still_there(backend: &dyn Backend, directory: &str) -> Result<bool> {
+    is_there(backend, directory.rsplit('/').next().unwrap_or_default())
 }

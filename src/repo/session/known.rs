@@ -6,6 +6,7 @@
 //! remembered, and looked for once more before the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::codec::index::{BlobKey, Place};
@@ -33,6 +34,8 @@ pub(super) struct Known {
     relied_upon: Mutex<BTreeSet<PackId>>,
     /// Damage for which a blob was not found.
     met: Mutex<Vec<Damage>>,
+    /// A blob that is listed was not found, since no place of it is trusted: it is stored again.
+    replaced: AtomicBool,
 }
 
 impl Known {
@@ -55,6 +58,7 @@ impl Known {
             lost,
             relied_upon: Mutex::default(),
             met: Mutex::default(),
+            replaced: AtomicBool::new(false),
         })
     }
 
@@ -74,11 +78,19 @@ impl Known {
         let usable =
             |place: &&Place| sound.contains_key(&place.pack) && !self.distrusted.contains(place);
         let Some(place) = found.places.iter().find(usable) else {
+            if !found.places.is_empty() {
+                self.replaced.store(true, Ordering::Relaxed);
+            }
             self.meet(found);
             return None;
         };
         self.relied_upon.lock().unwrap_or_else(PoisonError::into_inner).insert(place.pack);
         Some(*place)
+    }
+
+    /// True when a blob had to be stored again although the index lists it.
+    pub(super) fn has_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
     }
 
     /// Remembers why a blob that the index lists, or may list, has to be stored again. A pack that is lost is said only as long as
