@@ -66,6 +66,9 @@ pub trait Observer: Sync {
     /// Something is not as it should be; the work goes on.
     fn warn(&self, warning: Warning);
 
+    /// Something that a person may want to know now; nothing is wrong.
+    fn remark(&self, _: Warning) {}
+
     /// True once the work should stop at the next safe point.
     fn cancelled(&self) -> bool {
         false

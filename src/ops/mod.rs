@@ -9,6 +9,7 @@ pub mod open;
 pub mod backup;
 pub mod catalog;
 pub mod paths;
+pub mod spool;
 
 pub mod accept;
 pub mod cat;

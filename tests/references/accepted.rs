@@ -9,7 +9,7 @@ use larder::sqlite::questions::Answer;
 
 use crate::references::rig::{Rig, Scripted, first_set, named, query, rows, said};
 
-fn accept_newest(rig: &Rig) -> AcceptReport {
+pub(super) fn accept_newest(rig: &Rig) -> AcceptReport {
     let repository = rig.world.repository();
     let catalog = Catalog::open(&repository).unwrap();
     let snapshot = catalog.select("latest", None, &jiff::tz::TimeZone::UTC).unwrap();

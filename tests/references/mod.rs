@@ -10,6 +10,7 @@ mod accepted;
 mod bad_input;
 mod hashes;
 mod load;
+mod lost;
 mod rig;
 mod rounds;
 mod unchanged;
