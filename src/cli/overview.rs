@@ -7,7 +7,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Save", &["init", "backup"]),
     ("Look", &["snapshots", "ls", "diff"]),
     ("Get", &["restore", "cat"]),
-    ("Keep", &["check", "accept", "tag"]),
+    ("Keep", &["prune", "check", "accept", "tag"]),
     ("More", &["doctor", "config", "demo"]),
 ];
 
@@ -20,6 +20,7 @@ const SUMMARIES: &[(&str, &str)] = &[
     ("diff", "show what changed between two snapshots"),
     ("restore", "get files back, all or some"),
     ("cat", "write one file to standard output"),
+    ("prune", "give back the room of what no snapshot needs"),
     ("check", "look for damage, offline"),
     ("accept", "say that the findings of a snapshot are known, so that they no longer count"),
     ("tag", "give tags to a snapshot, or take them away"),

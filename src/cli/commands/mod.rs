@@ -17,6 +17,7 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod ls;
+pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod sample_writer;
 pub(crate) mod snapshots;
