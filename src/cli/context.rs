@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use larder::observe::Occupied;
 use larder::ops::open::open_local;
 use larder::repo::repository::Repository;
 
@@ -12,6 +13,7 @@ use crate::cli::hints;
 use crate::cli::host::Machine;
 use crate::cli::output::console::Console;
 use crate::cli::output::json::snapshot::Clock;
+use crate::cli::output::wording;
 use crate::cli::settings::{Environment, Given, Settings};
 use crate::cli::shell;
 use crate::cli::signals::Signals;
@@ -94,6 +96,11 @@ impl Context {
         words.join(" ")
     }
 
+    /// Says whom one waits for.
+    pub(crate) fn say_who_is_waited_for(&self, occupied: &Occupied) {
+        self.console.note(wording::waiting(occupied, &self.settings.zone.rules));
+    }
+
     /// Says why something failed, and what to do; returns how the process ends because of it.
     pub(crate) fn report(&self, failure: &Failure) -> Exit {
         let exit = match failure.exit() {
@@ -107,7 +114,10 @@ impl Context {
             }
             Failure::Library(error) => {
                 let hint = hints::for_error(error, self);
-                let text = self.console.brief(&in_full(error));
+                let text = match error.occupied() {
+                    Some(occupied) => wording::occupied(occupied, &self.settings.zone.rules),
+                    None => self.console.brief(&in_full(error)),
+                };
                 self.console.failure(exit, &text, hint.as_deref());
             }
         }

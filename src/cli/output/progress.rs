@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use larder::observe::{Observer, Phase, Total, Warning};
+use jiff::tz::TimeZone;
+use larder::observe::{Observer, Occupied, Phase, Total, Warning};
 use serde::Serialize;
 
 use crate::cli::output::console::{Console, Shown};
 use crate::cli::output::json::WarningKind;
 use crate::cli::output::units::{bytes, many, seconds};
+use crate::cli::output::wording;
 use crate::cli::signals::Signals;
 
 /// Between two lines of JSON.
@@ -25,6 +27,7 @@ pub(crate) struct Progress<'c> {
     items: Arc<AtomicU64>,
     bytes: AtomicU64,
     state: Mutex<State>,
+    zone: TimeZone,
 }
 
 #[derive(Default)]
@@ -63,7 +66,14 @@ impl<'c> Progress<'c> {
             items: Arc::default(),
             bytes: AtomicU64::new(0),
             state: Mutex::default(),
+            zone: TimeZone::UTC,
         }
+    }
+
+    /// In which zone times are said.
+    pub(crate) fn in_zone(mut self, zone: &TimeZone) -> Self {
+        self.zone = zone.clone();
+        self
     }
 
     /// Takes the bar away; call it before writing anything.
@@ -176,6 +186,10 @@ impl Observer for Progress<'_> {
         }
     }
 
+    fn waits(&self, by: &Occupied) {
+        self.console.note(wording::waiting(by, &self.zone));
+    }
+
     fn cancelled(&self) -> bool {
         self.signals.asked_to_stop()
     }
@@ -201,6 +215,7 @@ fn name(phase: Phase) -> &'static str {
         Phase::CheckStructure => "structure",
         Phase::CheckData => "data",
         Phase::Mark => "snapshots",
+        Phase::Rewrite => "rewriting",
     }
 }
 
@@ -218,6 +233,7 @@ fn done(phase: Phase, total: Option<Total>, (state, items): (&ProgressState, u64
         Phase::Databases => "database",
         Phase::CheckStructure | Phase::Mark => "snapshot",
         Phase::CheckData => "pack",
+        Phase::Rewrite => "blob",
         Phase::Commit => return String::new(),
     };
     let items = many(items, item);
