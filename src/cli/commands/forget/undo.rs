@@ -33,6 +33,12 @@ pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
     said(context, &report, false)
 }
 
+/// Says that there is a way back.
+pub(super) fn offer(context: &Context) -> Result<()> {
+    let undo = context.command("forget --undo");
+    context.console.detail(&format!("until a prune empties the trash, `{undo}` brings it back"))
+}
+
 /// Those that are named, else all that were forgotten at the last moment at which anything was.
 fn chosen(args: &ForgetArgs, context: &Context, trash: &[Forgotten]) -> Result<Vec<SnapshotId>> {
     let of_source = |it: &&Forgotten| {
