@@ -1,6 +1,7 @@
 //! What every command works with: settings, console, machine, signals.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use larder::observe::Occupied;
 use larder::ops::open::open_local;
@@ -17,6 +18,9 @@ use crate::cli::output::wording;
 use crate::cli::settings::{Environment, Given, Settings};
 use crate::cli::shell;
 use crate::cli::signals::Signals;
+
+/// Those who decide and those who remove wait so long for each other when nothing is said.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// What a command works with.
 #[derive(Debug)]
@@ -94,6 +98,11 @@ impl Context {
         option("config", self.globals.config.as_deref());
         words.push(rest.to_owned());
         words.join(" ")
+    }
+
+    /// How long those who decide and those who remove wait for each other.
+    pub(crate) fn lock_wait(&self) -> Duration {
+        self.globals.lock_wait.unwrap_or(LOCK_WAIT)
     }
 
     /// Says whom one waits for.

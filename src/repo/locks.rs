@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::codec::Durable;
 use crate::codec::session::SessionRecord;
 use crate::id::SessionId;
-use crate::observe::{Holder, Observer, Occupied};
+use crate::observe::{Holder, Observer, Occupied, Unobserved};
 use crate::repo::backend::{Backend, Key};
 use crate::repo::disk::{LockGuard, LockMode};
 use crate::repo::error::{RepoError, Result};
@@ -52,7 +52,8 @@ pub fn alone(backend: &dyn Backend, patience: Patience<'_>, own: SessionId) -> R
 /// Deciding which snapshots stay, for oneself: two who decide at once could each rely on what the other one forgets, and what is
 /// pinned meanwhile would go.
 pub fn decide_alone(backend: &dyn Backend, wait: Duration) -> Result<Held> {
-    wait_for(backend, &layout::forget_lock(), wait, "the choice of snapshots to keep")
+    let patience = Patience { wait, observer: &Unobserved };
+    wait_for(backend, &layout::forget_lock(), patience, ("the choice of snapshots to keep", None))
 }
 
 /// The maintainer's lock, for a whole run.

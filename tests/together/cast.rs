@@ -10,6 +10,7 @@ use larder::ops::catalog::Catalog;
 use larder::ops::check::{CheckOptions, check};
 use larder::ops::restore::{RestoreRequest, restore};
 use larder::repo::backend::Backend;
+use larder::repo::locks;
 use larder::repo::prune::GRACE_NS;
 use larder::repo::prune::undo::{Undone, undo};
 use larder_testkit::host::TestHost;
@@ -153,7 +154,8 @@ impl Stage<'_> {
         let Some((id, content)) = &self.world.gone else { return Ok(()) };
         let repository = open(Arc::clone(&self.backend))?;
         let mut walk = Manifests::of(&repository);
-        let undone = undo(&repository, *id, &mut walk, Duration::ZERO, &self.host)?;
+        let at_once = locks::Patience { wait: Duration::ZERO, observer: &Unobserved };
+        let undone = undo(&repository, *id, &mut walk, &self.host, at_once)?;
         if matches!(undone, Undone::Back(_) | Undone::There) {
             self.promises().saved.insert(*id, content.clone());
         }

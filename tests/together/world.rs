@@ -139,7 +139,7 @@ pub(super) fn prune_with(
     host: &TestHost,
 ) -> Result<PruneReport> {
     let repository = open(backend)?;
-    Ok(prune(&repository, &mut Manifests::of(&repository), options, host)?)
+    Ok(prune(&repository, &mut Manifests::of(&repository), options, host, &Unobserved)?)
 }
 
 /// Marks through the real manifests, and no node twice.
