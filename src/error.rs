@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::observe::Occupied;
 use crate::repo::backend::BackendError;
 use crate::repo::error::RepoError;
 use crate::snapshot::archive::ArchiveError;
@@ -62,6 +63,28 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A snapshot is pinned and so cannot be forgotten.
+    #[error("snapshot {snapshot} is pinned ({name})")]
+    Pinned {
+        /// The snapshot, shortened.
+        snapshot: String,
+        /// The pin.
+        name: String,
+    },
+    /// A pin that is to be taken away does not exist.
+    #[error("snapshot {snapshot} has no pin {name:?}")]
+    NoSuchPin {
+        /// The snapshot, shortened.
+        snapshot: String,
+        /// The pin.
+        name: String,
+    },
+    /// Nothing of a source would be left.
+    #[error("that would leave no snapshot of source {source_name:?}")]
+    LastOfSource {
+        /// The source.
+        source_name: String,
+    },
     /// A source's name is used for other roots.
     #[error("source {name:?} is used for {recorded}, not for {given}")]
     OtherRoots {
@@ -107,6 +130,15 @@ impl Error {
         Self::Repo(error.into())
     }
 
+    /// What others hold, if that is what is in the way.
+    pub fn occupied(&self) -> Option<&Occupied> {
+        match self {
+            Self::Repo(RepoError::Locked(occupied))
+            | Self::Snapshot(SnapshotError::Repo(RepoError::Locked(occupied))) => Some(occupied),
+            _ => None,
+        }
+    }
+
     /// What a front end may branch on.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -119,7 +151,10 @@ impl Error {
             Self::Io { source, .. } if is_full(source) => ErrorKind::NoSpace,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Select(error) if is_vague(error) => ErrorKind::Usage,
-            Self::Snapshot(_)
+            Self::Pinned { .. }
+            | Self::NoSuchPin { .. }
+            | Self::LastOfSource { .. }
+            | Self::Snapshot(_)
             | Self::Restore(_)
             | Self::Capture(_)
             | Self::Source(_)
@@ -134,9 +169,9 @@ impl Error {
 fn repo_kind(error: &RepoError) -> ErrorKind {
     match error {
         RepoError::NoRepository { .. } => ErrorKind::NoRepository,
-        RepoError::Locked { .. } => ErrorKind::Locked,
+        RepoError::Locked(_) => ErrorKind::Locked,
         RepoError::Unsupported { .. } => ErrorKind::Unsupported,
-        RepoError::Damaged(_) => ErrorKind::Damage,
+        RepoError::Damaged(_) | RepoError::Missing { .. } => ErrorKind::Damage,
         RepoError::Cancelled => ErrorKind::Interrupted,
         error if error.is_no_space() => ErrorKind::NoSpace,
         _ => ErrorKind::Failed,

@@ -21,14 +21,17 @@ pub(super) struct Live<'a> {
 const CONFUSED: Refused = "cells that do not fit into the page as it was";
 
 impl<'a> Live<'a> {
-    /// Takes out the old cells that are neither kept nor replaced.
-    pub(super) fn new(origins: &Origins<'_>, cells: &'a [Cell]) -> Result<Self, Refused> {
-        let (number, image) = origins.get(origins.base).ok_or("cells of a page that has none")?;
-        let own = origins.tree(origins.base).ok_or("cells of a page that has none")?;
-        let (key_of, old_key_of) = keys(cells, own.cells.len())?;
-        let page = Replay::new(image.to_vec(), number, &own, origins.shape.usable());
+    /// Begins with the base in `image`, and takes out the cells of it that are neither kept nor replaced.
+    pub(super) fn new(
+        origins: &Origins<'_>,
+        (cells, own): (&'a [Cell], &[Span]),
+        image: Vec<u8>,
+    ) -> Result<Self, Refused> {
+        let (number, _) = origins.get(origins.base).ok_or("cells of a page that has none")?;
+        let (key_of, old_key_of) = keys(cells, own.len())?;
+        let page = Replay::new(image, number, own, origins.shape.usable()).ok_or(CONFUSED)?;
         let present = old_key_of.clone();
-        let mut stays = vec![false; own.cells.len()];
+        let mut stays = vec![false; own.len()];
         for cell in cells {
             match (cell.content, cell.replaces) {
                 (Content::Kept(old), _) | (_, Some(old)) => stays[old] = true,

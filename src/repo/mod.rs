@@ -13,6 +13,8 @@ pub mod backend;
 pub mod error;
 pub mod layout;
 
+mod foreign;
+
 mod named;
 
 pub mod compress;

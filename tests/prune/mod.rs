@@ -13,6 +13,7 @@ mod beside;
 mod crash;
 mod faults;
 mod full;
+mod killed;
 mod places;
 mod rig;
 mod scenario;

@@ -17,20 +17,18 @@ use larder::ops::cat::cat;
 use larder::ops::catalog::Catalog;
 use larder::ops::check::{CheckOptions, CheckReport, check};
 use larder::ops::ls::{Depth, ls};
+use larder::ops::prune::marks::Marks;
+use larder::ops::prune::prune;
 use larder::repo::backend::Backend;
 use larder::repo::backend::local::LocalBackend;
 use larder::repo::disk::Disk;
-use larder::repo::error::{Damage, RepoError};
-use larder::repo::facts::Facts;
 use larder::repo::forget::forget;
-use larder::repo::prune::live::Live;
-use larder::repo::prune::{PruneOptions, PruneReport, Walk, prune};
-use larder::repo::read::Reader;
+use larder::repo::locks::Patience;
+use larder::repo::prune::{PruneOptions, PruneReport};
 use larder::repo::repository::{InitOptions, Repository};
 use larder::repo::snapshots::Snapshot;
 use larder::repo::space::MinFree;
 use larder::snapshot::archive::capture::Capture;
-use larder::snapshot::reach::{Reach, Reached, Visitor};
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::questions::ReferenceQuery;
 use larder_testkit::host::TestHost;
@@ -57,6 +55,10 @@ pub(super) fn backend(disk: impl Disk + 'static) -> Arc<dyn Backend> {
 pub(super) fn open(backend: Arc<dyn Backend>) -> Result<Repository> {
     Ok(Repository::open(backend, "the simulated disk")?)
 }
+
+/// Nobody is waited for.
+pub(super) const AT_ONCE: Patience<'static> =
+    Patience { wait: Duration::ZERO, observer: &Unobserved };
 
 /// A disk with a new repository, all of it durable and no operation counted yet.
 pub(super) fn fresh() -> SimDisk {
@@ -170,48 +172,9 @@ pub(super) fn options() -> PruneOptions {
     }
 }
 
-/// Marks through the real manifests, and no node twice.
-pub(super) struct Manifests<'r> {
-    repository: &'r Repository,
-    reach: Reach,
-}
-
-impl<'r> Manifests<'r> {
-    pub(super) fn of(repository: &'r Repository) -> Self {
-        Self { repository, reach: Reach::new() }
-    }
-}
-
-impl Walk for Manifests<'_> {
-    fn mark(&mut self, snapshots: &[Snapshot], live: &dyn Live) -> larder::repo::error::Result<()> {
-        let facts = Facts::read(self.repository)?;
-        let reader = Reader::open(self.repository, &facts)?;
-        for snapshot in snapshots {
-            let mut marks = Marks { live, failed: None };
-            self.reach.walk(&reader, &snapshot.record.manifest, &mut marks)?;
-            if let Some(error) = marks.failed {
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Marks<'a> {
-    live: &'a dyn Live,
-    failed: Option<RepoError>,
-}
-
-impl Visitor for Marks<'_> {
-    fn reached(&mut self, blob: Reached<'_>) {
-        if self.failed.is_none() {
-            self.failed = self.live.live(blob.blob_type, &blob.id).err();
-        }
-    }
-
-    fn unreadable(&mut self, _: Reached<'_>, damage: &Damage) {
-        self.failed.get_or_insert(RepoError::Damaged(damage.clone()));
-    }
+/// What the product marks by.
+pub(super) fn manifests(repository: &Repository) -> Marks<'_> {
+    Marks::new(repository, &Unobserved)
 }
 
 pub(super) fn prune_with(
@@ -220,7 +183,7 @@ pub(super) fn prune_with(
     number: u64,
 ) -> Result<PruneReport> {
     let repository = open(backend)?;
-    Ok(prune(&repository, &mut Manifests::of(&repository), options, &host(number))?)
+    prune(&repository, options, &host(number), &Unobserved)
 }
 
 pub(super) fn prune_now(backend: Arc<dyn Backend>, number: u64) -> Result<PruneReport> {

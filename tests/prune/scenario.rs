@@ -42,6 +42,26 @@ impl Scenario<'_> {
         disk
     }
 
+    /// The work is killed before each of its operations, others finish theirs, and then the power fails. `others` says what they were
+    /// promised.
+    pub(super) fn killed_then(&self, others: &dyn Fn(&SimDisk) -> Saved) {
+        let patterns = campaign::seeds("killed", 8);
+        for n in 0..self.operations() {
+            let disk = self.until(n);
+            disk.revive();
+            let mut promised = self.promised.clone();
+            promised.extend(others(&disk));
+            let mut seen = HashSet::new();
+            for pattern in patterns.clone().map(Pattern::from_seed) {
+                let after = disk.crash_with(pattern);
+                if seen.insert(after.files().into_iter().collect::<Vec<_>>()) {
+                    let when = format!("killed at {n}, then {pattern:?}");
+                    self.assert_sound_with(&after, &promised, &when);
+                }
+            }
+        }
+    }
+
     pub(super) fn crash_everywhere(&self) {
         let patterns = campaign::seeds("crash", 8);
         for n in 0..self.operations() {
@@ -79,12 +99,16 @@ impl Scenario<'_> {
 
     /// Everything that must hold on a disk as the next boot finds it.
     pub(super) fn assert_sound(&self, after: &SimDisk, when: &str) {
-        self.assert_kept(after, &self.promised, when);
+        self.assert_sound_with(after, &self.promised, when);
+    }
+
+    fn assert_sound_with(&self, after: &SimDisk, promised: &Saved, when: &str) {
+        self.assert_kept(after, promised, when);
         let id = save(backend(after.clone()), self.tree, 51)
             .unwrap_or_else(|error| panic!("{when}: the next backup: {error}"))
             .id
             .unwrap();
-        let mut promised = self.promised.clone();
+        let mut promised = promised.clone();
         promised.insert(id, self.tree.content());
         self.assert_kept(after, &promised, &format!("{when}, after the next backup"));
         prune_now(backend(after.clone()), 52)

@@ -13,4 +13,5 @@ mod load;
 mod lost;
 mod rig;
 mod rounds;
+mod spools;
 mod unchanged;

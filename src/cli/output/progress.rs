@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use larder::observe::{Observer, Phase, Total, Warning};
+use jiff::tz::TimeZone;
+use larder::observe::{Observer, Occupied, Phase, Total, Warning};
 use serde::Serialize;
 
 use crate::cli::output::console::{Console, Shown};
 use crate::cli::output::json::WarningKind;
 use crate::cli::output::units::{bytes, many, seconds};
+use crate::cli::output::wording;
 use crate::cli::signals::Signals;
 
 /// Between two lines of JSON.
@@ -25,6 +27,7 @@ pub(crate) struct Progress<'c> {
     items: Arc<AtomicU64>,
     bytes: AtomicU64,
     state: Mutex<State>,
+    zone: TimeZone,
 }
 
 #[derive(Default)]
@@ -63,7 +66,14 @@ impl<'c> Progress<'c> {
             items: Arc::default(),
             bytes: AtomicU64::new(0),
             state: Mutex::default(),
+            zone: TimeZone::UTC,
         }
+    }
+
+    /// In which zone times are said.
+    pub(crate) fn in_zone(mut self, zone: &TimeZone) -> Self {
+        self.zone = zone.clone();
+        self
     }
 
     /// Takes the bar away; call it before writing anything.
@@ -185,6 +195,10 @@ impl Observer for Progress<'_> {
         self.say(WarningKind::Note, &remark);
     }
 
+    fn waits(&self, by: &Occupied) {
+        self.console.note(wording::waiting(by, &self.zone));
+    }
+
     fn cancelled(&self) -> bool {
         self.signals.asked_to_stop()
     }
@@ -209,11 +223,13 @@ fn name(phase: Phase) -> &'static str {
         Phase::Restore => "restoring",
         Phase::CheckStructure => "structure",
         Phase::CheckData => "data",
+        Phase::Mark => "snapshots",
+        Phase::Rewrite => "rewriting",
     }
 }
 
 fn counts_bytes(phase: Phase) -> bool {
-    !matches!(phase, Phase::CheckStructure | Phase::Commit)
+    !matches!(phase, Phase::CheckStructure | Phase::Commit | Phase::Mark)
 }
 
 fn length(phase: Phase, total: Total) -> u64 {
@@ -224,8 +240,9 @@ fn done(phase: Phase, total: Option<Total>, (state, items): (&ProgressState, u64
     let item = match phase {
         Phase::Files | Phase::Restore => "file",
         Phase::Databases => "database",
-        Phase::CheckStructure => "snapshot",
+        Phase::CheckStructure | Phase::Mark => "snapshot",
         Phase::CheckData => "pack",
+        Phase::Rewrite => "blob",
         Phase::Commit => return String::new(),
     };
     let items = many(items, item);

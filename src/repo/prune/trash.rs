@@ -1,10 +1,14 @@
 //! What was forgotten and removed, and is still there for a while.
 
+use crate::codec::snapshot::SnapshotRecord;
 use crate::id::{PackId, SnapshotId};
 use crate::repo::backend::{Backend, Key};
 use crate::repo::error::Result;
+use crate::repo::foreign::is_there;
 use crate::repo::layout::{self, Trashed};
 use crate::repo::prune::maintainer::is_not_empty;
+use crate::repo::repository::Repository;
+use crate::repo::snapshots::read_trashed;
 
 /// A directory of `trash/`: what one run forgot or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +37,28 @@ pub struct Emptied {
     pub bytes: u64,
 }
 
+impl Emptied {
+    /// This, and one directory more.
+    pub(super) fn and(self, discarded: &Discarded) -> Self {
+        let (packs, snapshots) = (discarded.packs.len(), discarded.snapshots.len());
+        let bytes = discarded.bytes;
+        self.plus(Self { packs: packs as u64, snapshots: snapshots as u64, bytes })
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            packs: self.packs + other.packs,
+            snapshots: self.snapshots + other.snapshots,
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+}
+
+/// True when the grace of this part of the trash is over.
+pub(super) fn is_due(discarded: &Discarded, now_ns: i64, grace_ns: i64) -> bool {
+    now_ns.saturating_sub(discarded.time_ns).max(0) >= grace_ns
+}
+
 /// Everything in the trash, oldest first.
 pub fn discarded(backend: &dyn Backend) -> Result<Vec<Discarded>> {
     let mut all = Vec::new();
@@ -46,6 +72,15 @@ pub fn discarded(backend: &dyn Backend) -> Result<Vec<Discarded>> {
 }
 
 impl Discarded {
+    /// What one of its records says; nothing when it is gone by now.
+    pub fn record(
+        &self,
+        repository: &Repository,
+        id: SnapshotId,
+    ) -> Result<Option<SnapshotRecord>> {
+        read_trashed(repository, &self.directory, id)
+    }
+
     fn read(backend: &dyn Backend, time_ns: i64) -> Result<Self> {
         let directory = layout::trash_directory(time_ns);
         let (packs, snapshots, names) = (Vec::new(), Vec::new(), Vec::new());
@@ -54,7 +89,7 @@ impl Discarded {
             match Trashed::of_name(&object.name) {
                 Some(Trashed::Pack(id)) => found.packs.push((id, object.len)),
                 Some(Trashed::Snapshot(id)) => found.snapshots.push(id),
-                None => {}
+                Some(Trashed::Fact(_)) | None => {}
             }
             found.bytes = found.bytes.saturating_add(object.len);
             found.names.push(object.name);
@@ -83,12 +118,10 @@ impl Discarded {
 pub(super) fn empty(backend: &dyn Backend, now_ns: i64, grace_ns: i64) -> Result<Emptied> {
     let mut emptied = Emptied::default();
     let all = discarded(backend)?;
-    let due = |it: &&Discarded| now_ns.saturating_sub(it.time_ns).max(0) >= grace_ns;
+    let due = |it: &&Discarded| is_due(it, now_ns, grace_ns);
     for discarded in all.iter().filter(due) {
         discarded.remove(backend)?;
-        emptied.packs += discarded.packs.len() as u64;
-        emptied.snapshots += discarded.snapshots.len() as u64;
-        emptied.bytes = emptied.bytes.saturating_add(discarded.bytes);
+        emptied = emptied.and(discarded);
     }
     if all.iter().any(|it| due(&it)) {
         backend.sync(layout::TRASH)?;
@@ -115,7 +148,7 @@ pub(in crate::repo) fn discard(
     backend.sync(from)?;
     // Where it was emptied and removed meanwhile, nothing is left to be made durable.
     match backend.sync(&directory) {
-        Err(_) if !is_there(backend, &directory)? => Ok(()),
+        Err(_) if !still_there(backend, &directory)? => Ok(()),
         other => Ok(other?),
     }
 }
@@ -127,19 +160,19 @@ fn move_one(backend: &dyn Backend, directory: &str, key: &Key, what: Trashed) ->
     let to = match what {
         Trashed::Pack(id) => layout::trashed_pack(directory, &id),
         Trashed::Snapshot(id) => layout::trashed_snapshot(directory, &id),
+        Trashed::Fact(id) => layout::trashed_fact(directory, &id),
     };
     for _ in 1..ATTEMPTS {
         match backend.rename(key, &to) {
             Ok(()) => return Ok(()),
             Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) if is_there(backend, directory)? => return Err(error.into()),
+            Err(error) if still_there(backend, directory)? => return Err(error.into()),
             Err(_) => backend.create_directories(&[directory])?,
         }
     }
     Ok(backend.rename(key, &to)?)
 }
 
-fn is_there(backend: &dyn Backend, directory: &str) -> Result<bool> {
-    let name = directory.rsplit('/').next().unwrap_or_default();
-    Ok(backend.list(layout::TRASH)?.iter().any(|entry| entry.is_dir && entry.name == name))
+fn still_there(backend: &dyn Backend, directory: &str) -> Result<bool> {
+    is_there(backend, directory.rsplit('/').next().unwrap_or_default())
 }

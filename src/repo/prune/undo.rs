@@ -4,16 +4,17 @@
 //! for the next prune.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::codec::index::Place;
 use crate::host::Host;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::repo::error::{Damage, RepoError, Result};
 use crate::repo::facts::Facts;
+use crate::repo::foreign::sync_trash;
 use crate::repo::index::write::stage_segment;
 use crate::repo::index::{Index, open_segment, segment_damage};
 use crate::repo::layout;
+use crate::repo::locks::Patience;
 use crate::repo::pack::read::directory;
 use crate::repo::prune::Walk;
 use crate::repo::prune::maintainer::Maintainer;
@@ -41,14 +42,19 @@ pub fn undo(
     repository: &Repository,
     id: SnapshotId,
     walk: &mut dyn Walk,
-    wait: Duration,
     host: &dyn Host,
+    patience: Patience<'_>,
 ) -> Result<Undone> {
-    let maintainer = Maintainer::begin(repository, host, wait)?;
+    let maintainer = Maintainer::begin(repository, host, patience)?;
     let _held = maintainer.share()?;
     let backend = repository.backend();
     match backend.stat(&layout::snapshot(&id)) {
-        Ok(_) => return Ok(Undone::There),
+        // An undo that was cut off may have named it just now: who is told that it is there relies on that.
+        Ok(_) => {
+            sync_trash(backend)?;
+            backend.sync(layout::SNAPSHOTS)?;
+            return Ok(Undone::There);
+        }
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),
     }
@@ -66,7 +72,8 @@ pub fn undo(
     if let Err(damage) = needs_met(&maintainer, &snapshot, walk)? {
         return Ok(Undone::Incomplete(damage));
     }
-    // The record relies on names that others may have left unsynced.
+    // The record relies on names that others may have left unsynced, also where this run moved and wrote nothing.
+    sync_trash(backend)?;
     backend.sync(layout::PACKS)?;
     backend.sync(layout::INDEX)?;
     backend.rename(&layout::trashed_snapshot(&from.directory, &id), &layout::snapshot(&id))?;

@@ -3,6 +3,7 @@
 use crate::codec::snapshot::SnapshotRecord;
 use crate::id::SnapshotId;
 use crate::repo::error::{RepoError, Result};
+use crate::repo::foreign::sync_trash;
 use crate::repo::index::write::{MOST_SEGMENTS, merge, stage_segment, worth_merging};
 use crate::repo::index::{Index, Segment, open_segment};
 use crate::repo::layout;
@@ -25,8 +26,10 @@ impl Session<'_> {
         let id = self.guarded(&mut growth, |session, growth| {
             session.publish(growth)?;
             // Others may have been killed between naming an object and syncing its directory. The record relies on their segments and
-            // names their snapshots, so those names must be durable before its own.
+            // packs, which an undo may have moved out of the trash, and names their snapshots: those names must be durable before its own.
             backend.sync(layout::INDEX)?;
+            backend.sync(layout::PACKS)?;
+            sync_trash(backend)?;
             backend.sync(layout::SNAPSHOTS)?;
             session.known.confirm(session.repository)?;
             session.publish_record(record)
@@ -55,6 +58,10 @@ impl Session<'_> {
             return Ok(());
         }
         growth.published = true;
+        if self.known.has_replaced() {
+            // Without the fact that made a blob be stored again, nobody could tell the new copy from the rotten one.
+            backend.sync(layout::FACTS)?;
+        }
         self.stage.barrier()?;
         let places = growth.places();
         let (id, len) = stage_segment(&*self.stage, keys, self.repository.id(), &packs, places)?;

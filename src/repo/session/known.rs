@@ -6,6 +6,7 @@
 //! remembered, and looked for once more before the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::codec::index::{BlobKey, Place};
@@ -16,6 +17,7 @@ use crate::repo::error::{Damage, Result};
 use crate::repo::facts::Facts;
 use crate::repo::index::{Index, Lookup, Segment, lookup, segment_damage};
 use crate::repo::layout;
+use crate::repo::prune::trash::discarded;
 use crate::repo::repository::Repository;
 
 /// Packs by id, with their length.
@@ -33,6 +35,8 @@ pub(super) struct Known {
     relied_upon: Mutex<BTreeSet<PackId>>,
     /// Damage for which a blob was not found.
     met: Mutex<Vec<Damage>>,
+    /// A blob that is listed was not found, since no place of it is trusted: it is stored again.
+    replaced: AtomicBool,
 }
 
 impl Known {
@@ -47,14 +51,19 @@ impl Known {
                 there => drop(lost.insert(id, loss(there.copied(), len))),
             }
         }
+        let distrusted = Arc::new(Distrusted::by(facts).and_lost(lost.keys().copied().collect()));
+        if !lost.is_empty() {
+            forgive_discarded(repository.backend(), &mut lost)?;
+        }
         Ok(Self {
             index: Arc::new(index),
             own: RwLock::default(),
             sound: RwLock::new(sound),
-            distrusted: Arc::new(Distrusted::by(facts).and_lost(lost.keys().copied().collect())),
+            distrusted,
             lost,
             relied_upon: Mutex::default(),
             met: Mutex::default(),
+            replaced: AtomicBool::new(false),
         })
     }
 
@@ -74,11 +83,19 @@ impl Known {
         let usable =
             |place: &&Place| sound.contains_key(&place.pack) && !self.distrusted.contains(place);
         let Some(place) = found.places.iter().find(usable) else {
+            if !found.places.is_empty() {
+                self.replaced.store(true, Ordering::Relaxed);
+            }
             self.meet(found);
             return None;
         };
         self.relied_upon.lock().unwrap_or_else(PoisonError::into_inner).insert(place.pack);
         Some(*place)
+    }
+
+    /// True when a blob had to be stored again although the index lists it.
+    pub(super) fn has_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
     }
 
     /// Remembers why a blob that the index lists, or may list, has to be stored again. A pack that is lost is said only as long as
@@ -166,6 +183,14 @@ fn is_covered(segment: &Segment, index: &Index) -> bool {
         .iter()
         .flatten()
         .all(|(key, place)| index.segments().iter().any(|other| lists(other, &key, &place)))
+}
+
+/// A prune that was cut off between its packs and its segments has left segments that name packs in the trash: nobody has lost those.
+fn forgive_discarded(backend: &dyn Backend, lost: &mut BTreeMap<PackId, String>) -> Result<()> {
+    for (id, _) in discarded(backend)?.iter().flat_map(|discarded| &discarded.packs) {
+        lost.remove(id);
+    }
+    Ok(())
 }
 
 /// What has become of a pack that had `len` bytes.

@@ -49,16 +49,16 @@ impl CapturedStore<'_> {
         if let Some(versions) = self.request.versions {
             demand.before_bytes =
                 self.versions(versions, &|| false).spool_bytes(&(versions.of)(key));
-            let admitted = match Space::of(dir) {
-                Ok(space) => spools.admit(demand, (space, dir), versions.min_free_bytes),
-                Err(source) => Err(SpoolError::Io { dir: dir.to_owned(), source }),
-            };
-            admitted.map_err(|source| self.no_spool(key, source))?;
         }
         if let Some(remark) = demand.remark(dir) {
             self.stop.remark(Warning::about(&*key.path, remark));
         }
-        Ok(demand)
+        let Some(versions) = self.request.versions else { return Ok(demand) };
+        let admitted = match Space::of(dir) {
+            Ok(space) => spools.admit(demand, (space, dir), versions.min_free_bytes),
+            Err(source) => Err(SpoolError::Io { dir: dir.to_owned(), source }),
+        };
+        admitted.map(|()| demand).map_err(|source| self.no_spool(key, source))
     }
 
     pub(super) fn store(

@@ -86,6 +86,11 @@ impl SimDisk {
         self.world().schedule.crash_at(n);
     }
 
+    /// It was only the program that died at [`crash_at`](Self::crash_at): for others the disk is as it left it, durable or not.
+    pub fn revive(&self) {
+        self.world().schedule.revive();
+    }
+
     /// The n-th operation that changes something (from 0) fails. A failing append leaves half its bytes, a failing sync drops
     /// the pages that it should have written.
     pub fn fail_at(&self, n: u64, errno: Errno, repeat: Repeat) {

@@ -99,6 +99,10 @@ impl Schedule {
         self.crash_at = Some(n);
     }
 
+    pub(super) fn revive(&mut self) {
+        (self.crash_at, self.dead) = (None, false);
+    }
+
     pub(super) fn fail_change(&mut self, at: u64, errno: Errno, repeat: Repeat) {
         self.change_plans.push(Plan { at, errno, repeat, fired: false });
     }
