@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use larder::delta::decode::decode_segment;
 use larder::delta::encode::{PageChange, encode_segment};
-use larder::delta::error::DeltaError;
 use larder::delta::grouping::segments;
 use larder::delta::shape::PageShape;
 
@@ -100,11 +99,9 @@ impl Night {
             }
         }
         let start = Instant::now();
-        let made = decode_segment(&plain, u32::try_from(shape.page_bytes())?, |number, image| {
+        let made = decode_segment(&plain, u32::try_from(shape.page_bytes())?, |number| {
             let page = pages.binary_search_by_key(&number, |page| page.number);
-            let old = page.ok().and_then(|page| pages[page].old);
-            old.inspect(|old| image.copy_from_slice(old));
-            Ok::<_, DeltaError>(old.is_some())
+            pages[page.ok()?].old
         })?;
         self.decode += start.elapsed();
         let made = made.iter().map(|(number, image)| (*number, image.as_slice()));

@@ -63,6 +63,28 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A snapshot is pinned and so cannot be forgotten.
+    #[error("snapshot {snapshot} is pinned ({name})")]
+    Pinned {
+        /// The snapshot, shortened.
+        snapshot: String,
+        /// The pin.
+        name: String,
+    },
+    /// A pin that is to be taken away does not exist.
+    #[error("snapshot {snapshot} has no pin {name:?}")]
+    NoSuchPin {
+        /// The snapshot, shortened.
+        snapshot: String,
+        /// The pin.
+        name: String,
+    },
+    /// Nothing of a source would be left.
+    #[error("that would leave no snapshot of source {source_name:?}")]
+    LastOfSource {
+        /// The source.
+        source_name: String,
+    },
     /// A source's name is used for other roots.
     #[error("source {name:?} is used for {recorded}, not for {given}")]
     OtherRoots {
@@ -129,7 +151,10 @@ impl Error {
             Self::Io { source, .. } if is_full(source) => ErrorKind::NoSpace,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Select(error) if is_vague(error) => ErrorKind::Usage,
-            Self::Snapshot(_)
+            Self::Pinned { .. }
+            | Self::NoSuchPin { .. }
+            | Self::LastOfSource { .. }
+            | Self::Snapshot(_)
             | Self::Restore(_)
             | Self::Capture(_)
             | Self::Source(_)

@@ -28,4 +28,5 @@ mod sqlite_fallback;
 mod sqlite_helper;
 mod sqlite_rig;
 mod stage_faults;
+mod together;
 mod versions;

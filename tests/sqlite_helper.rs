@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -13,10 +14,11 @@ use larder::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel};
 use larder::observe::{Observer, Phase, Total, Warning};
 use larder::sqlite::captured::{CaptureError, Captured};
 use larder::sqlite::options::{HELPER_COMMAND, HelperCommand};
+use larder::sqlite::questions::{Answer, built_in};
 
-use crate::sqlite_rig::{Application, Rig, bytes, make_ledger};
+use crate::sqlite_rig::{Application, Rig, bytes, make_ledger, prove};
 
-const HELLO: &str = r#"echo '{"hello":{"protocol":2}}'; read request; "#;
+const HELLO: &str = r#"echo '{"hello":{"protocol":3}}'; read request; "#;
 
 /// A rig with one sound database and this shell script as its helper.
 fn scripted(script: &str) -> (Rig, std::path::PathBuf) {
@@ -61,7 +63,7 @@ fn what_is_no_helper_is_an_error_of_this_database() {
     assert!(matches!(rig.try_capture(&path), Err(CaptureError::Helper { .. })));
     assert!(no_helper("echo Welcome to something else").contains("nonsense"));
     assert!(no_helper("exit 7").contains("exit status: 7"));
-    assert!(no_helper(r#"echo '{"hello":{"protocol":3}}'; read x"#).contains("protocol: 3"));
+    assert!(no_helper(r#"echo '{"hello":{"protocol":4}}'; read x"#).contains("protocol: 4"));
     assert!(no_helper("exec sleep 100").contains("nothing for"));
 }
 
@@ -72,7 +74,7 @@ fn a_helper_that_breaks_down_costs_the_label_not_the_bytes() {
     assert!(broken("echo '{\"done\":{\"page_size\":4096}}'").contains("nonsense"));
     assert!(broken("printf '{\"refused\"'").contains("stops after"));
     assert!(broken("head -c 200000 /dev/zero").contains("longer than"));
-    assert!(broken(r#"echo '{"hello":{"protocol":2}}'; sleep 9"#).contains("twice"));
+    assert!(broken(r#"echo '{"hello":{"protocol":3}}'; sleep 9"#).contains("twice"));
     assert!(broken(r#"echo '"began"'; echo '"alive"'; exec sleep 100"#).contains("nothing for"));
 }
 
@@ -122,6 +124,45 @@ fn a_hanging_helper_and_its_children_are_gone_afterwards() {
         let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "{state}");
     }
+}
+
+/// A clock that runs by looks: so many milliseconds each.
+fn by_looks(ms: i64) -> impl Fn() -> i64 + Sync {
+    let looks = AtomicI64::new(0);
+    move || looks.fetch_add(1, Ordering::Relaxed) * ms * 1_000_000
+}
+
+const ALIVE: &str = "while :; do echo '\"alive\"'; done";
+
+/// What is wrong with a helper that greets, says this and then that it is alive, for ever.
+fn endless(said: &str) -> String {
+    let (rig, path) = scripted(&format!("{HELLO}{said} {ALIVE}"));
+    match rig.try_capture_at(&path, &by_looks(20)).unwrap().check {
+        CheckResult::NotRun(why) => why,
+        other => panic!("{said}: {other:?}"),
+    }
+}
+
+#[test]
+fn signs_of_life_are_not_progress() {
+    assert!(endless("").contains("waits for a lock"));
+    assert!(endless("echo '\"began\"';").contains("copied no page"));
+    let copied = r#"echo '"began"'; echo '{"copied":{"pages":7}}';"#;
+    assert!(endless(copied).contains("copied no page"));
+    assert!(endless(&format!("{copied} echo '\"checking\"';")).contains("checks for"));
+}
+
+/// The bytes are there and their claim is good; what is never told costs the answers alone.
+#[test]
+fn a_helper_that_tells_for_ever_is_cut_off() {
+    let real = format!("'{}' {HELPER_COMMAND}", env!("CARGO_BIN_EXE_larder"));
+    let script = format!("{real} | grep --line-buffered -v '\"end\"' | {{ cat; {ALIVE}; }}");
+    let (rig, path) = scripted(&script);
+    let rig = Rig { questions: built_in(), silence: Duration::from_secs(5), ..rig };
+    let captured = rig.try_capture_at(&path, &by_looks(20)).unwrap();
+    assert_eq!(captured.label, DatabaseLabel::Committed);
+    assert_eq!(captured.answers, [Answer::DoesNotApply]);
+    assert_eq!(prove(&captured), 0);
 }
 
 #[test]
@@ -188,7 +229,7 @@ fn request(source: &Path, inode: u64, spool: &Path) -> String {
     let device = fs::metadata(source).unwrap().dev();
     fs::write(spool, b"").unwrap();
     format!(
-        r#"{{"protocol":2,"source":"{}","spool":"{}","device":{device},"inode":{inode},"access":"source","wait_ms":0,"questions":0,"samples":false,"patience_ms":1000}}{}"#,
+        r#"{{"protocol":3,"source":"{}","spool":"{}","device":{device},"inode":{inode},"access":"source","wait_ms":0,"questions":0,"samples":false,"patience_ms":1000}}{}"#,
         encode(source),
         encode(spool),
         '\n',

@@ -80,7 +80,8 @@ impl Rig {
         }
     }
 
-    fn try_capture_at(
+    /// The same by this clock.
+    pub(crate) fn try_capture_at(
         &self,
         path: &Path,
         now_ns: &(dyn Fn() -> i64 + Sync),

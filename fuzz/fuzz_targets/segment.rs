@@ -3,28 +3,31 @@
 #![no_main]
 
 use larder::delta::decode::{Segment, decode_segment};
-use larder::delta::error::DeltaError;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (u8, u32, Vec<u8>)| {
-    let (size, below, bytes) = input;
+/// Old images that there are; page numbers beyond take turns with them.
+const IMAGES: usize = 4;
+
+fuzz_target!(|input: (u8, u32, &[u8], &[u8])| {
+    let (size, below, seed, bytes) = input;
     let page_bytes = 512_u32 << (size % 8);
-    // Old images that look like pages of a tree now and then: their bytes come from the input.
-    let old = |number: u32, image: &mut [u8]| -> Result<bool, DeltaError> {
-        for (at, byte) in image.iter_mut().enumerate() {
-            let from = (at + number as usize) % bytes.len().max(1);
-            *byte = bytes.get(from).copied().unwrap_or_default();
-        }
-        Ok(number <= below)
-    };
-    if let Ok(segment) = Segment::parse(&bytes, page_bytes) {
-        let again = Segment::with_index(&bytes, &segment.index()).expect("the same bytes");
+    let images = images(seed, page_bytes as usize);
+    let old = |number: u32| (number <= below).then(|| &images[number as usize % IMAGES][..]);
+    if let Ok(segment) = Segment::parse(bytes, page_bytes) {
+        let again = Segment::with_index(bytes, &segment.index()).expect("the same bytes");
+        let (mut maker, mut other) = (segment.maker(), again.maker());
         for place in 0..segment.page_count() {
-            assert_eq!(segment.page(place, old).ok(), again.page(place, old).ok());
+            assert_eq!(maker.page(place, old), other.page(place, old));
         }
     }
-    if let Ok(pages) = decode_segment(&bytes, page_bytes, old) {
+    if let Ok(pages) = decode_segment(bytes, page_bytes, old) {
         assert!(pages.iter().all(|(_, image)| image.len() == page_bytes as usize));
         assert!(pages.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 });
+
+/// Images that look like pages of a tree now and then: their bytes come from the input.
+fn images(seed: &[u8], page_bytes: usize) -> Vec<Vec<u8>> {
+    let byte = |at: usize| seed.get(at % seed.len().max(1)).copied().unwrap_or_default();
+    (0..IMAGES).map(|image| (image..image + page_bytes).map(byte).collect()).collect()
+}

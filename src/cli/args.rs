@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::commands::{
-    accept, backup, cat, check, config, demo, diff, doctor, init, ls, prune, restore,
+    accept, backup, cat, check, config, demo, diff, doctor, forget, init, ls, pin, prune, restore,
     sample_writer, snapshots, tag,
 };
 use crate::cli::output::units::parse_duration;
@@ -63,7 +63,7 @@ pub(crate) struct Globals {
         hide_possible_values = true
     )]
     pub(crate) color: Colors,
-    /// Wait so long for others who use the repository, and say whom one waits for [default: 0s; prune: 5s]
+    /// Wait so long for others who use the repository, and say whom one waits for [default: 0s; forget, prune: 5s]
     #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) lock_wait: Option<Duration>,
     /// Show no progress
@@ -102,6 +102,8 @@ pub(crate) enum Command {
     Restore(restore::RestoreArgs),
     Diff(diff::DiffArgs),
     Check(check::CheckArgs),
+    Forget(forget::ForgetArgs),
+    Pin(pin::PinArgs),
     Prune(prune::PruneArgs),
     Accept(accept::AcceptArgs),
     #[command(override_usage = "larder tag [OPTIONS] <SNAP> <+TAG|-TAG>...")]

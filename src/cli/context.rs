@@ -1,6 +1,7 @@
 //! What every command works with: settings, console, machine, signals.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use larder::observe::Occupied;
 use larder::ops::open::open_local;
@@ -75,6 +76,14 @@ impl Context {
         }
         Ok(())
     }
+
+    /// How long a maintainer waits for others.
+    pub(crate) fn lock_wait(&self) -> Duration {
+        self.globals.lock_wait.unwrap_or(Self::MAINTAINER_WAIT)
+    }
+
+    /// How long one who removes something waits for others when nothing is said.
+    pub(crate) const MAINTAINER_WAIT: Duration = Duration::from_secs(5);
 
     /// In which zone times are written.
     pub(crate) fn clock(&self) -> Clock<'_> {

@@ -18,6 +18,13 @@ pub(crate) fn for_error(error: &Error, context: &Context) -> Option<String> {
             "add --moved if {} has moved, or --source NAME if it is another one",
             shell::word(name)
         )),
+        Error::Pinned { snapshot, name } => {
+            Some(context.command(&format!("pin {snapshot} {} --remove", shell::word(name))))
+        }
+        Error::NoSuchPin { snapshot, .. } => {
+            Some(context.command(&format!("snapshots {snapshot}")))
+        }
+        Error::LastOfSource { .. } => Some("add --allow-last if that is meant".to_owned()),
         Error::Source(SourceError::Root { .. }) => {
             Some("check the path; if it is a volume, is it mounted?".to_owned())
         }

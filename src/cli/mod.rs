@@ -31,6 +31,7 @@ mod host;
 mod output;
 mod overview;
 mod paths;
+mod retention;
 mod settings;
 mod shell;
 mod signals;
@@ -79,7 +80,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Runs a command again while others hold what it needs, as long as was asked for. Locks are what a command takes first: until it has
 /// them nothing is written and nothing is said.
 fn patiently(command: &Command, context: &Context) -> Result<Exit> {
-    let until = Instant::now() + context.globals.lock_wait.unwrap_or_default();
+    let wait = match command {
+        Command::Forget(_) => context.lock_wait(),
+        _ => context.globals.lock_wait.unwrap_or_default(),
+    };
+    let until = Instant::now() + wait;
     let mut said = false;
     loop {
         let outcome = dispatch(command, context);
@@ -106,6 +111,8 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Restore(args) => commands::restore::run(args, context),
         Command::Diff(args) => commands::diff::run(args, context),
         Command::Check(args) => commands::check::run(args, context),
+        Command::Forget(args) => commands::forget::run(args, context),
+        Command::Pin(args) => commands::pin::run(args, context),
         Command::Prune(args) => commands::prune::run(args, context),
         Command::Accept(args) => commands::accept::run(args, context),
         Command::Tag(args) => commands::tag::run(args, context),

@@ -7,7 +7,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Save", &["init", "backup"]),
     ("Look", &["snapshots", "ls", "diff"]),
     ("Get", &["restore", "cat"]),
-    ("Keep", &["prune", "check", "accept", "tag"]),
+    ("Keep", &["check", "forget", "prune", "pin", "tag", "accept"]),
     ("More", &["doctor", "config", "demo"]),
 ];
 
@@ -20,9 +20,11 @@ const SUMMARIES: &[(&str, &str)] = &[
     ("diff", "show what changed between two snapshots"),
     ("restore", "get files back, all or some"),
     ("cat", "write one file to standard output"),
-    ("prune", "give back the room of what no snapshot needs"),
     ("check", "look for damage, offline"),
-    ("accept", "say that the findings of a snapshot are known, so that they no longer count"),
+    ("forget", "remove the snapshots that the policy does not keep, or some by name"),
+    ("prune", "give back the room of what no snapshot needs"),
+    ("pin", "keep a snapshot whatever the policy says"),
+    ("accept", "say that a snapshot is as it should be, so that its findings no longer count"),
     ("tag", "give tags to a snapshot, or take them away"),
     ("doctor", "look at a directory: its databases, the files that they name, what to mend"),
     ("config", "show, check or begin a configuration"),

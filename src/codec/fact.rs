@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::envelope::{Rules, durable};
-use crate::codec::names::{
-    MAX_NAME_BYTES, length_fault, required_fault, source_name_fault, tag_fault,
-};
+use crate::codec::names::{MAX_NAME_BYTES, length_fault, source_name_fault, tag_fault};
+use crate::codec::policy::{PolicyRecord, policy_fault};
 use crate::codec::snapshot::{MAX_FINDINGS, MAX_SEQUENCE, each_once, present_fault};
 use crate::codec::{Extension, Kind};
 use crate::id::{FindingId, PackId, SnapshotId};
@@ -33,8 +32,8 @@ pub enum Subject {
         /// Its name.
         name: String,
     },
-    /// The repository's zone for display and retention.
-    Zone,
+    /// Which snapshots are to be kept, of every source.
+    Policy,
     /// A snapshot that was forgotten on purpose.
     Forgotten {
         /// The snapshot.
@@ -45,6 +44,13 @@ pub enum Subject {
         /// The snapshot.
         snapshot: SnapshotId,
     },
+    /// Whether a snapshot is kept whatever the policy says.
+    Pin {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// What the pin is called; a snapshot may have several.
+        name: String,
+    },
 }
 
 /// What is said about the subject.
@@ -54,8 +60,8 @@ pub enum Statement {
     Holds,
     /// It holds no longer.
     HoldsNot,
-    /// Its value is this text.
-    Text(String),
+    /// The policy.
+    Policy(PolicyRecord),
     /// A feature: what an ignorant program must not do.
     Needed {
         /// It must not read.
@@ -81,6 +87,8 @@ pub enum Statement {
         /// Each once; at most [`MAX_FINDINGS`].
         findings: Vec<FindingId>,
     },
+    /// It holds up to and with this moment, nanoseconds since 1970.
+    HoldsUntil(i64),
 }
 
 /// One fact.
@@ -103,7 +111,7 @@ pub struct Fact {
 durable!(Fact, Kind::Fact);
 
 /// Variants of [`Subject`], numbered from 0.
-const SUBJECTS: u32 = 6;
+const SUBJECTS: u32 = 7;
 
 impl Rules for Fact {
     fn broken_rule(&self) -> Option<&'static str> {
@@ -130,8 +138,12 @@ fn statement_fault(subject: &Subject, statement: &Statement) -> Option<&'static 
     match (subject, statement) {
         (Subject::Tag { tag, .. }, Statement::Holds | Statement::HoldsNot) => tag_fault(tag),
         (Subject::Damaged { .. }, Statement::Holds | Statement::HoldsNot) => None,
-        (Subject::Feature { name }, Statement::Needed { .. }) => tag_fault(name),
-        (Subject::Zone, Statement::Text(zone)) => required_fault(zone, MAX_NAME_BYTES),
+        (Subject::Feature { name }, Statement::Needed { .. })
+        | (
+            Subject::Pin { name, .. },
+            Statement::Holds | Statement::HoldsUntil(_) | Statement::HoldsNot,
+        ) => tag_fault(name),
+        (Subject::Policy, Statement::Policy(policy)) => policy_fault(policy),
         (Subject::Forgotten { .. }, Statement::Record { source, sequence, present }) => {
             if *sequence >= MAX_SEQUENCE {
                 return Some("a sequence of 2^48 or more");
@@ -151,6 +163,7 @@ fn statement_fault(subject: &Subject, statement: &Statement) -> Option<&'static 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::policy::FOR_EVER;
     use crate::codec::{CodecError, Durable};
 
     const SNAPSHOT: SnapshotId = SnapshotId::from_bytes([2; 32]);
@@ -174,6 +187,28 @@ mod tests {
         Statement::Findings { source: source.into(), findings }
     }
 
+    fn policy() -> PolicyRecord {
+        PolicyRecord {
+            last: 0,
+            hourly: 0,
+            daily: 7,
+            weekly: 0,
+            monthly: FOR_EVER,
+            yearly: 0,
+            within_s: Some(86_400),
+            tags: vec!["gold".into(), "keep".into()],
+            zone: "Europe/Zurich".into(),
+        }
+    }
+
+    fn said(policy: PolicyRecord) -> Fact {
+        fact(Subject::Policy, Statement::Policy(policy))
+    }
+
+    fn pin(name: &str) -> Subject {
+        Subject::Pin { snapshot: SNAPSHOT, name: name.into() }
+    }
+
     const ACCEPTED: Subject = Subject::Accepted { snapshot: SNAPSHOT };
     const FORGOTTEN: Subject = Subject::Forgotten { snapshot: SNAPSHOT };
 
@@ -185,9 +220,14 @@ mod tests {
             fact(tag("keep"), Statement::Holds),
             fact(damaged, Statement::HoldsNot),
             fact(Subject::Feature { name: "parity".into() }, needed),
-            fact(Subject::Zone, Statement::Text("Europe/Zurich".into())),
+            said(policy()),
+            said(PolicyRecord { daily: 0, monthly: 0, within_s: None, ..policy() }),
             fact(FORGOTTEN, record("partshub", 7, &[3, 1, 2])),
             fact(ACCEPTED, findings("partshub", &[1, 2])),
+            fact(ACCEPTED, findings("partshub", &[])),
+            fact(pin("upgrade"), Statement::Holds),
+            fact(pin("upgrade"), Statement::HoldsUntil(-1)),
+            fact(pin("upgrade"), Statement::HoldsNot),
         ] {
             assert_eq!(Fact::decode(&sound.encode().unwrap()), Ok(sound));
         }
@@ -198,9 +238,21 @@ mod tests {
         for bad in [
             fact(tag(""), Statement::Holds),
             fact(tag("a\nb"), Statement::Holds),
-            fact(tag("a"), Statement::Text("x".into())),
-            fact(Subject::Zone, Statement::Holds),
-            fact(Subject::Zone, Statement::Text(String::new())),
+            fact(tag("a"), Statement::HoldsUntil(1)),
+            fact(pin(""), Statement::Holds),
+            fact(pin("a"), Statement::Policy(policy())),
+            fact(Subject::Policy, Statement::HoldsNot),
+            said(PolicyRecord {
+                daily: 0,
+                monthly: 0,
+                within_s: None,
+                tags: Vec::new(),
+                ..policy()
+            }),
+            said(PolicyRecord { zone: String::new(), ..policy() }),
+            said(PolicyRecord { tags: vec!["b".into(), "a".into()], ..policy() }),
+            said(PolicyRecord { tags: vec!["a".into(), "a".into()], ..policy() }),
+            said(PolicyRecord { tags: vec![String::new()], ..policy() }),
             fact(FORGOTTEN, Statement::Holds),
             fact(FORGOTTEN, record("a/b", 7, &[])),
             fact(FORGOTTEN, record("a", 1 << 48, &[])),
@@ -216,14 +268,14 @@ mod tests {
 
     #[test]
     fn a_subject_of_a_later_version_is_not_damage() {
-        let mut bytes = fact(Subject::Zone, Statement::Text("UTC".into())).encode().unwrap();
+        let mut bytes = said(policy()).encode().unwrap();
         bytes[4..8].copy_from_slice(&SUBJECTS.to_le_bytes());
         assert!(Fact::decode(&bytes).unwrap_err().is_too_new());
     }
 
     #[test]
     fn the_number_of_subjects_is_kept_up_to_date() {
-        let last = fact(ACCEPTED, findings("a", &[])).encode().unwrap();
+        let last = fact(pin("a"), Statement::Holds).encode().unwrap();
         assert_eq!(last[4..8], (SUBJECTS - 1).to_le_bytes());
     }
 }

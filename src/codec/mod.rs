@@ -25,6 +25,7 @@ pub mod index;
 pub mod manifest;
 pub mod names;
 pub mod pack;
+pub mod policy;
 pub mod session;
 pub mod snapshot;
 pub mod version;

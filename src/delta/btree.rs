@@ -97,10 +97,11 @@ impl Tree {
         if body > usable {
             return None;
         }
+        let (local, page) = (Local::of(kind, usable), page.get(..usable)?);
         let mut cells = Vec::with_capacity(count);
-        for index in 0..count {
-            let at = u16_at(page, array + 2 * index)?;
-            let len = cell_bytes(kind, page.get(at..usable)?, usable)?;
+        for place in page.get(array..body)?.chunks_exact(2) {
+            let at = u16_at(place, 0)?;
+            let len = local.cell_bytes(kind, page.get(at..)?)?;
             if at < body || at + len > usable {
                 return None;
             }
@@ -110,42 +111,61 @@ impl Tree {
     }
 }
 
-/// The length of the cell that `bytes` begin with: what of it lies on the page.
-pub(super) fn cell_bytes(kind: Kind, bytes: &[u8], usable: usize) -> Option<usize> {
-    let mut at = if kind.is_interior() { 4 } else { 0 };
-    if kind == Kind::TableInterior {
-        skip_number(bytes, &mut at)?;
-        return Some(at);
-    }
-    let payload = skip_number(bytes, &mut at)?;
-    if kind == Kind::TableLeaf {
-        skip_number(bytes, &mut at)?;
-    }
-    Some((at + local_bytes(kind, payload, usable)).max(4))
+/// How much of a payload lies on a page of one kind.
+#[derive(Clone, Copy)]
+struct Local {
+    least: usize,
+    most: usize,
+    usable: usize,
 }
 
-/// How much of a payload lies on the page, with the number of the next page if
-/// there is one (the file format of `SQLite`, section 1.6).
-fn local_bytes(kind: Kind, payload: u64, usable: usize) -> usize {
-    let least = (usable - 12) * 32 / 255 - 23;
-    let most = match kind {
-        Kind::TableLeaf => usable - 35,
-        _ => (usable - 12) * 64 / 255 - 23,
-    };
-    match usize::try_from(payload) {
-        Ok(payload) if payload <= most => payload,
-        _ => {
-            let beyond = (payload - least as u64) % (usable as u64 - 4);
-            let wanted = least + usize::try_from(beyond).unwrap_or(usize::MAX - least);
-            4 + if wanted <= most { wanted } else { least }
+impl Local {
+    fn of(kind: Kind, usable: usize) -> Self {
+        let least = (usable - 12) * 32 / 255 - 23;
+        let most = match kind {
+            Kind::TableLeaf => usable - 35,
+            _ => (usable - 12) * 64 / 255 - 23,
+        };
+        Self { least, most, usable }
+    }
+
+    /// The length of the cell that `bytes` begin with: what of it lies on the page.
+    fn cell_bytes(self, kind: Kind, bytes: &[u8]) -> Option<usize> {
+        let mut at = if kind.is_interior() { 4 } else { 0 };
+        if kind == Kind::TableInterior {
+            take_number(bytes, &mut at)?;
+            return Some(at);
+        }
+        let payload = take_number(bytes, &mut at)?;
+        if kind == Kind::TableLeaf {
+            take_number(bytes, &mut at)?;
+        }
+        Some((at + self.of_payload(payload)).max(4))
+    }
+
+    /// With the number of the next page if there is one (the file format of `SQLite`, section 1.6).
+    fn of_payload(self, payload: u64) -> usize {
+        match usize::try_from(payload) {
+            Ok(payload) if payload <= self.most => payload,
+            _ => {
+                let beyond = (payload - self.least as u64) % (self.usable as u64 - 4);
+                let wanted =
+                    self.least + usize::try_from(beyond).unwrap_or(usize::MAX - self.least);
+                4 + if wanted <= self.most { wanted } else { self.least }
+            }
         }
     }
 }
 
 /// Takes one of `SQLite`'s numbers of one to nine bytes.
-fn skip_number(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut value = 0_u64;
-    for index in 0..9 {
+fn take_number(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let first = *bytes.get(*at)?;
+    *at += 1;
+    if first < 0x80 {
+        return Some(u64::from(first));
+    }
+    let mut value = u64::from(first & 0x7f);
+    for index in 1..9 {
         let byte = *bytes.get(*at)?;
         *at += 1;
         if index == 8 {

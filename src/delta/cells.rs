@@ -80,28 +80,38 @@ struct Walk<'a> {
     cells: Vec<Cell>,
 }
 
-/// The cells that `items` tell, in the order of their keys.
+/// The cells that `items` tell, in the order of their keys, and the base as a tree page if they needed it.
 pub(super) fn cells(
     origins: &Origins<'_>,
     laying: Laying,
     items: &[Item],
-) -> Result<Vec<Cell>, Refused> {
+) -> Result<(Vec<Cell>, Option<Tree>), Refused> {
     let trees = vec![None; origins.others.len() + 1];
     let mut walk =
         Walk { origins, laying, trees, slot: origins.base, cursor: 0, cells: Vec::new() };
     for item in items {
         walk.step(*item)?;
     }
-    Ok(walk.cells)
+    let base = walk.trees.get_mut(origins.base).and_then(Option::take);
+    Ok((walk.cells, base))
+}
+
+/// The page in `slot`, which is read when it is first needed.
+fn source<'t>(
+    origins: &Origins<'_>,
+    trees: &'t mut [Option<Tree>],
+    slot: usize,
+) -> Result<&'t Tree, Refused> {
+    let memo = trees.get_mut(slot).ok_or("a source that the page does not have")?;
+    if memo.is_none() {
+        *memo = origins.tree(slot);
+    }
+    memo.as_ref().ok_or("cells of a page that has none")
 }
 
 impl Walk<'_> {
     fn source(&mut self) -> Result<&Tree, Refused> {
-        let memo = self.trees.get_mut(self.slot).ok_or("a source that the page does not have")?;
-        if memo.is_none() {
-            *memo = self.origins.tree(self.slot);
-        }
-        memo.as_ref().ok_or("cells of a page that has none")
+        source(self.origins, &mut self.trees, self.slot)
     }
 
     fn step(&mut self, item: Item) -> Result<(), Refused> {
@@ -130,7 +140,8 @@ impl Walk<'_> {
         let (slot, from) = (self.slot, self.cursor);
         let stays = slot == self.origins.base && self.laying == Laying::Stay;
         let end = from.checked_add(cells).ok_or("a cell that its source lacks")?;
-        let spans = self.source()?.cells.get(from..end).ok_or("a cell that its source lacks")?;
+        let tree = source(self.origins, &mut self.trees, slot)?;
+        let spans = tree.cells.get(from..end).ok_or("a cell that its source lacks")?;
         let content = |index, span| {
             if stays { Content::Kept(index) } else { Content::Copied { slot, span } }
         };
@@ -139,8 +150,7 @@ impl Walk<'_> {
             content: content(index, span),
             replaces: None,
         };
-        let run: Vec<_> = (from..).zip(spans).map(cell).collect();
-        self.cells.extend(run);
+        self.cells.extend((from..).zip(spans).map(cell));
         self.cursor = end;
         self.bounded()
     }

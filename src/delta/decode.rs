@@ -1,11 +1,12 @@
 //! From a segment to page images.
 
+use std::mem;
 use std::sync::Arc;
 
-use crate::delta::cells::Origins;
+use crate::delta::cells::{Origins, Refused};
 use crate::delta::error::DeltaError;
 use crate::delta::layout::{Prediction, predict};
-use crate::delta::patch::{apply, gather, scatter};
+use crate::delta::patch::apply;
 use crate::delta::script::Recipe;
 use crate::delta::shape::PageShape;
 use crate::delta::streams::{Mark, Reader, Stream};
@@ -40,17 +41,18 @@ struct Entry {
     recipe: Mark,
 }
 
-/// Makes all new images of a segment, by number; `old` fills the old image of a page
-/// in, or says that the version below has none.
-pub fn decode_segment<E: From<DeltaError>>(
+/// Makes all new images of a segment, by number; `old` gives the old image of a page,
+/// none if the version below has no such page.
+pub fn decode_segment<'o>(
     bytes: &[u8],
     page_bytes: u32,
-    mut old: impl FnMut(u32, &mut [u8]) -> Result<bool, E>,
-) -> Result<Vec<(u32, Vec<u8>)>, E> {
+    old: impl Fn(u32) -> Option<&'o [u8]>,
+) -> Result<Vec<(u32, Vec<u8>)>, DeltaError> {
     let segment = Segment::parse(bytes, page_bytes)?;
+    let mut maker = segment.maker();
     let mut pages = Vec::with_capacity(segment.pages.len());
     for (place, entry) in segment.pages.iter().enumerate() {
-        pages.push((entry.number, segment.page(place, &mut old)?));
+        pages.push((entry.number, maker.page(place, &old)?.to_vec()));
     }
     Ok(pages)
 }
@@ -70,7 +72,7 @@ impl<'a> Segment<'a> {
         let beginning = Reader::new(rest)?;
         let mut streams = beginning.clone();
         let mut pages = Vec::new();
-        let mut before = 0_u32;
+        let (mut before, mut recipe) = (0_u32, Recipe::default());
         for place in 0..count {
             let skipped = streams.number(Stream::Numbers, u32::MAX as usize)?;
             let number = u32::try_from(skipped).ok().and_then(|skipped| skipped.checked_add(1));
@@ -78,7 +80,7 @@ impl<'a> Segment<'a> {
             let number = number.ok_or(DeltaError::Stream { stream: Stream::Numbers })?;
             before = number;
             pages.push(Entry { number, recipe: streams.mark() });
-            Recipe::read(&mut streams, (place, count), shape)?;
+            recipe.read(&mut streams, (place, count), shape)?;
         }
         streams.finish()?;
         Ok(Self { shape, streams: beginning, pages: pages.into() })
@@ -110,51 +112,78 @@ impl<'a> Segment<'a> {
     /// The pages whose old images are needed to make the page at `place`, its own
     /// aside, which is needed if it exists.
     pub fn sources(&self, place: usize) -> Result<Vec<u32>, DeltaError> {
-        let others = self.recipe(place)?.others;
-        Ok(others.into_iter().map(|other| self.pages[other].number).collect())
+        let mut recipe = Recipe::default();
+        self.read_recipe(place, &mut recipe)?;
+        Ok(recipe.others.into_iter().map(|other| self.pages[other].number).collect())
     }
 
-    /// The new image of the page at `place`. `old` is asked for its own old image and
-    /// for those of its sources.
-    pub fn page<E: From<DeltaError>>(
-        &self,
-        place: usize,
-        mut old: impl FnMut(u32, &mut [u8]) -> Result<bool, E>,
-    ) -> Result<Vec<u8>, E> {
-        let recipe = self.recipe(place)?;
-        let number = self.pages[place].number;
-        let mut fetch = |number: u32| -> Result<Option<Vec<u8>>, E> {
-            let mut image = vec![0; self.shape.page_bytes()];
-            Ok(old(number, &mut image)?.then_some(image))
-        };
-        let own = fetch(number)?;
-        let mut images = Vec::with_capacity(recipe.others.len());
-        for &other in &recipe.others {
-            let missing = self.pages[other].number;
-            let image = fetch(missing)?.ok_or(DeltaError::NoOldImage { number, missing })?;
-            images.push((missing, image));
-        }
-        let others: Vec<_> = images.iter().map(|(number, image)| (*number, &image[..])).collect();
-        let own = own.as_deref();
-        let origins =
-            Origins { shape: self.shape, number, own, others: &others, base: recipe.base };
-        make(&origins, &recipe).map_err(|what| DeltaError::Page { number, what }.into())
+    /// Somebody who makes its pages.
+    pub fn maker(&self) -> PageMaker<'_, 'a> {
+        PageMaker { segment: self, recipe: Recipe::default(), image: Vec::new() }
     }
 
-    fn recipe(&self, place: usize) -> Result<Recipe<'a>, DeltaError> {
+    fn read_recipe(&self, place: usize, recipe: &mut Recipe<'a>) -> Result<(), DeltaError> {
         let pages = self.pages.len();
         let refused = DeltaError::Frame { what: "it has fewer pages than that" };
         let mut streams = self.streams.at(&self.pages.get(place).ok_or(refused)?.recipe);
-        Recipe::read(&mut streams, (place, pages), self.shape)
+        recipe.read(&mut streams, (place, pages), self.shape)
+    }
+
+    /// The old image of a page, which has the length of a page.
+    fn old<'o>(
+        &self,
+        number: u32,
+        old: &impl Fn(u32) -> Option<&'o [u8]>,
+    ) -> Result<Option<&'o [u8]>, DeltaError> {
+        let expected = self.shape.page_bytes();
+        match old(number) {
+            Some(image) if image.len() != expected => {
+                Err(DeltaError::ImageLength { number, expected, actual: image.len() })
+            }
+            image => Ok(image),
+        }
     }
 }
 
-fn make(origins: &Origins<'_>, recipe: &Recipe<'_>) -> Result<Vec<u8>, &'static str> {
-    let prediction = match &recipe.script {
-        None => Prediction::plain(origins),
-        Some(script) => predict(origins, script)?,
+/// Makes pages of a segment one after the other, each in the same room.
+#[derive(Debug)]
+pub struct PageMaker<'s, 'a> {
+    segment: &'s Segment<'a>,
+    recipe: Recipe<'a>,
+    image: Vec<u8>,
+}
+
+impl PageMaker<'_, '_> {
+    /// The new image of the page at `place`. `old` is asked for its own old image and
+    /// for those of its sources.
+    pub fn page<'o>(
+        &mut self,
+        place: usize,
+        old: impl Fn(u32) -> Option<&'o [u8]>,
+    ) -> Result<&[u8], DeltaError> {
+        let Self { segment, recipe, image } = self;
+        segment.read_recipe(place, recipe)?;
+        let number = segment.pages[place].number;
+        let mut others = Vec::with_capacity(recipe.others.len());
+        for &other in &recipe.others {
+            let missing = segment.pages[other].number;
+            let image = segment.old(missing, &old)?;
+            others.push((missing, image.ok_or(DeltaError::NoOldImage { number, missing })?));
+        }
+        let own = segment.old(number, &old)?;
+        let (shape, base) = (segment.shape, recipe.base);
+        let origins = Origins { shape, number, own, others: &others, base };
+        let made = make(&origins, recipe, mem::take(image));
+        *image = made.map_err(|what| DeltaError::Page { number, what })?;
+        Ok(image)
+    }
+}
+
+fn make(origins: &Origins<'_>, recipe: &Recipe<'_>, room: Vec<u8>) -> Result<Vec<u8>, Refused> {
+    let mut prediction = match &recipe.script {
+        None => Prediction::plain(origins, room),
+        Some(script) => predict(origins, script, room)?,
     };
-    let order = prediction.order();
-    let predicted = gather(&order, &prediction.image);
-    Ok(scatter(&order, &apply(origins, &predicted, &recipe.ops)?))
+    apply(origins, &prediction.order(), &recipe.ops, &mut prediction.image)?;
+    Ok(prediction.image)
 }

@@ -125,7 +125,7 @@ fn encode_page(
 
 impl Candidate {
     fn plain(origins: &Origins<'_>, place: usize, new: &[u8]) -> Self {
-        let prediction = Prediction::plain(origins);
+        let prediction = Prediction::plain(origins, Vec::new());
         let cost = differing(&prediction.image, new);
         Self { script: None, slots: Slots::new(place), base: 0, prediction, cost }
     }
@@ -134,8 +134,8 @@ impl Candidate {
         let (script, slots, base) = script(task, laying)?;
         let others = slots.others().iter().map(|place| task.old.page(*place));
         let others: Vec<_> = others.collect::<Option<_>>()?;
-        let prediction =
-            predict(&Origins { others: &others, base, ..*task.origins }, &script).ok()?;
+        let origins = Origins { others: &others, base, ..*task.origins };
+        let prediction = predict(&origins, &script, Vec::new()).ok()?;
         let said = script.items.len() + 3 * script.exceptions.len() + 2 * others.len();
         let cost = said + differing(&prediction.image, task.image);
         Some(Self { script: Some(script), slots, base, prediction, cost })

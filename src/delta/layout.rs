@@ -1,6 +1,6 @@
 //! The prediction of a tree page: its cells, and where `SQLite` puts them.
 
-use crate::delta::btree::{Kind, Span, header_at};
+use crate::delta::btree::{Kind, Span, Tree, header_at};
 use crate::delta::cells::{Cell, Content, Origins, Refused, cells};
 use crate::delta::live::Live;
 use crate::delta::script::{Laying, Script};
@@ -16,11 +16,14 @@ pub(super) struct Prediction {
 }
 
 impl Prediction {
-    /// A page that looks like its base, or is empty.
-    pub(super) fn plain(origins: &Origins<'_>) -> Self {
-        let empty = || vec![0; origins.shape.page_bytes()];
-        let image = origins.base_image().map_or_else(empty, <[u8]>::to_vec);
-        Self { image, new_cells: Vec::new() }
+    /// A page that looks like its base, or is empty. What `room` has is used again.
+    pub(super) fn plain(origins: &Origins<'_>, mut room: Vec<u8>) -> Self {
+        room.clear();
+        match origins.base_image() {
+            Some(image) => room.extend_from_slice(image),
+            None => room.resize(origins.shape.page_bytes(), 0),
+        }
+        Self { image: room, new_cells: Vec::new() }
     }
 
     /// The order in which a patch goes over the page: the new cells, then the rest.
@@ -38,12 +41,18 @@ impl Prediction {
     }
 }
 
-/// What the page of a script is expected to be.
-pub(super) fn predict(origins: &Origins<'_>, script: &Script) -> Result<Prediction, Refused> {
-    let cells = cells(origins, script.laying, &script.items)?;
+/// What the page of a script is expected to be. What `room` has is used again.
+pub(super) fn predict(
+    origins: &Origins<'_>,
+    script: &Script,
+    room: Vec<u8>,
+) -> Result<Prediction, Refused> {
+    let (cells, base) = cells(origins, script.laying, &script.items)?;
     let placed = cells.iter().filter(|cell| !matches!(cell.content, Content::Kept(_))).count();
     let turns = Turns::read(placed, &script.exceptions)?;
-    let (mut image, spans) = lay(origins, (script.kind, script.laying), &cells, &turns)?;
+    let image = Prediction::plain(origins, room).image;
+    let how = How { kind: script.kind, laying: script.laying, turns: &turns };
+    let (mut image, spans) = lay(origins, how, (&cells, base), image)?;
     if spans.iter().any(|span| span.end() > image.len()) {
         return Err("a cell beyond the page");
     }
@@ -57,19 +66,34 @@ pub(super) fn predict(origins: &Origins<'_>, script: &Script) -> Result<Predicti
     Ok(Prediction { image, new_cells })
 }
 
-/// The page with all its cells in place, but the bytes of those that were placed.
+/// How cells are laid.
+#[derive(Clone, Copy)]
+pub(super) struct How<'a> {
+    /// The kind of the page.
+    pub(super) kind: Kind,
+    /// Where the cells of the base go.
+    pub(super) laying: Laying,
+    /// Which cell comes first.
+    pub(super) turns: &'a Turns,
+}
+
+/// The page with all its cells in place, but the bytes of those that were placed. It is made of the base in `image`, which is
+/// read as a tree page unless that has been done.
 pub(super) fn lay(
     origins: &Origins<'_>,
-    (kind, laying): (Kind, Laying),
-    cells: &[Cell],
-    turns: &Turns,
+    how: How<'_>,
+    (cells, base): (&[Cell], Option<Tree>),
+    mut image: Vec<u8>,
 ) -> Result<(Vec<u8>, Vec<Span>), Refused> {
-    match laying {
-        Laying::Stay => Live::new(origins, cells)?.play(turns),
+    match how.laying {
+        Laying::Stay => {
+            let base = base.or_else(|| origins.tree(origins.base));
+            let base = base.ok_or("cells of a page that has none")?;
+            Live::new(origins, (cells, &base), image)?.play(how.turns)
+        }
         Laying::Fresh => {
-            let spans = lay_down(origins.shape.usable(), cells, turns)?;
-            let mut image = Prediction::plain(origins).image;
-            write_header(origins, kind, &spans, &mut image)?;
+            let spans = lay_down(origins.shape.usable(), cells, how.turns)?;
+            write_header(origins, how.kind, &spans, &mut image)?;
             Ok((image, spans))
         }
     }

@@ -1,6 +1,6 @@
 //! From the old cells of a page to its new ones, one at a time.
 
-use crate::delta::btree::Span;
+use crate::delta::btree::{Span, Tree};
 use crate::delta::cells::{Cell, Content, Origins, Refused};
 use crate::delta::replay::Replay;
 use crate::delta::turns::Turns;
@@ -21,12 +21,15 @@ pub(super) struct Live<'a> {
 const CONFUSED: Refused = "cells that do not fit into the page as it was";
 
 impl<'a> Live<'a> {
-    /// Takes out the old cells that are neither kept nor replaced.
-    pub(super) fn new(origins: &Origins<'_>, cells: &'a [Cell]) -> Result<Self, Refused> {
-        let (number, image) = origins.get(origins.base).ok_or("cells of a page that has none")?;
-        let own = origins.tree(origins.base).ok_or("cells of a page that has none")?;
+    /// Begins with the base in `image`, and takes out the cells of it that are neither kept nor replaced.
+    pub(super) fn new(
+        origins: &Origins<'_>,
+        (cells, own): (&'a [Cell], &Tree),
+        image: Vec<u8>,
+    ) -> Result<Self, Refused> {
+        let (number, _) = origins.get(origins.base).ok_or("cells of a page that has none")?;
         let (key_of, old_key_of) = keys(cells, own.cells.len())?;
-        let page = Replay::new(image.to_vec(), number, &own, origins.shape.usable());
+        let page = Replay::new(image, number, own, origins.shape.usable());
         let present = old_key_of.clone();
         let mut stays = vec![false; own.cells.len()];
         for cell in cells {

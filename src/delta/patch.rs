@@ -1,7 +1,9 @@
 //! From a prediction to the page, and the order in which that is written down.
 
+use std::slice;
+
 use crate::delta::btree::Span;
-use crate::delta::cells::Origins;
+use crate::delta::cells::{Origins, Refused};
 use crate::delta::script::Op;
 
 /// The bytes of a page in the order of a patch.
@@ -13,38 +15,69 @@ pub(super) fn gather(order: &[Span], page: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The inverse of [`gather`]: `order` covers the page.
-pub(super) fn scatter(order: &[Span], bytes: &[u8]) -> Vec<u8> {
-    let mut page = vec![0; bytes.len()];
-    let mut rest = bytes;
-    for span in order {
-        let (piece, after) = rest.split_at(span.len);
-        page[span.at..span.end()].copy_from_slice(piece);
-        rest = after;
-    }
-    page
-}
-
-/// Patches what was predicted, both in the order of the patch.
+/// Turns a page from what was predicted into what it is; `order` covers it.
 pub(super) fn apply(
     origins: &Origins<'_>,
-    predicted: &[u8],
+    order: &[Span],
     ops: &[Op<'_>],
-) -> Result<Vec<u8>, &'static str> {
-    let mut made = Vec::with_capacity(predicted.len());
+    page: &mut [u8],
+) -> Result<(), Refused> {
+    let mut pen = Pen { page, order: order.iter(), span: Span { at: 0, len: 0 } };
     for op in ops {
-        let bytes = match *op {
-            Op::Literal(bytes) => Some(bytes),
-            Op::Predicted(len) => predicted.get(made.len()..made.len() + len),
+        match *op {
+            Op::Literal(bytes) => pen.write(bytes)?,
+            Op::Predicted(len) => pen.each(len, |_, _| ())?,
             Op::Copy { slot, at, len } => {
                 let (_, image) = origins.get(slot).ok_or("a copy from a page that is not there")?;
-                image.get(at..at + len)
+                pen.write(image.get(at..at + len).ok_or("a copy from beyond a page")?)?;
             }
-        };
-        made.extend_from_slice(bytes.ok_or("a copy from beyond a page")?);
+        }
     }
-    if made.len() != predicted.len() {
-        return Err("operations that do not fill the page");
-    }
-    Ok(made)
+    pen.finish()
 }
+
+/// Goes over a page in the order of a patch.
+struct Pen<'p> {
+    page: &'p mut [u8],
+    order: slice::Iter<'p, Span>,
+    /// What is left of the piece that it is in.
+    span: Span,
+}
+
+impl Pen<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        let mut rest = bytes;
+        self.each(bytes.len(), |piece, len| {
+            let (now, after) = rest.split_at(len);
+            piece.copy_from_slice(now);
+            rest = after;
+        })
+    }
+
+    /// Moves on by `len` bytes, and shows them piece by piece.
+    fn each(
+        &mut self,
+        mut len: usize,
+        mut show: impl FnMut(&mut [u8], usize),
+    ) -> Result<(), Refused> {
+        while len > 0 {
+            if self.span.len == 0 {
+                self.span = *self.order.next().ok_or(UNFILLED)?;
+                continue;
+            }
+            let now = len.min(self.span.len);
+            let piece = self.page.get_mut(self.span.at..self.span.at + now).ok_or(UNFILLED)?;
+            show(piece, now);
+            self.span = Span { at: self.span.at + now, len: self.span.len - now };
+            len -= now;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), Refused> {
+        let left = self.span.len + self.order.by_ref().map(|span| span.len).sum::<usize>();
+        if left == 0 { Ok(()) } else { Err(UNFILLED) }
+    }
+}
+
+const UNFILLED: Refused = "operations that do not fill the page";

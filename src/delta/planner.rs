@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::delta::btree::{Kind, Span, Tree};
 use crate::delta::cells::{Cell, Content, Origins, cells};
-use crate::delta::layout::lay;
+use crate::delta::layout::{How, lay};
 use crate::delta::live::Live;
 use crate::delta::matcher::OldImages;
 use crate::delta::script::{Item, Laying, Reference, Script};
@@ -237,9 +237,10 @@ fn turns(
     items: &[Item],
     (lie, placed): (&[Span], &[Span]),
 ) -> Option<Turns> {
-    let cells = cells(origins, laying, items).ok()?;
+    let (cells, base) = cells(origins, laying, items).ok()?;
+    let base = base.or_else(|| origins.tree(origins.base));
     let order = match laying {
-        Laying::Stay => replayed_order(origins, &cells, lie)?,
+        Laying::Stay => replayed_order(origins, (&cells, base.as_ref()?), lie)?,
         Laying::Fresh => {
             let mut order: Vec<_> = (0..placed.len()).collect();
             order.sort_by_key(|cell| std::cmp::Reverse(placed[*cell].at));
@@ -255,7 +256,8 @@ fn turns(
         }
         return Some(turns);
     }
-    let (_, spans) = lay(origins, (kind, laying), &cells, &turns).ok()?;
+    let how = How { kind, laying, turns: &turns };
+    let (_, spans) = lay(origins, how, (&cells, base), image_of(origins)?).ok()?;
     let reached = spans.iter().zip(&cells).zip(lie);
     let reached = reached.filter(|((_, cell), _)| !matches!(cell.content, Content::Kept(_)));
     for (given, ((span, _), wanted)) in turns.given.iter_mut().zip(reached) {
@@ -264,12 +266,20 @@ fn turns(
     Some(turns)
 }
 
+fn image_of(origins: &Origins<'_>) -> Option<Vec<u8>> {
+    origins.base_image().map(<[u8]>::to_vec)
+}
+
 /// Cells that are tried for one turn.
 const MOST_TRIED: usize = 24;
 
 /// The order in which placing the cells one by one leads to where they lie.
-fn replayed_order(origins: &Origins<'_>, cells: &[Cell], lie: &[Span]) -> Option<Vec<usize>> {
-    let mut page = Live::new(origins, cells).ok()?;
+fn replayed_order(
+    origins: &Origins<'_>,
+    (cells, base): (&[Cell], &Tree),
+    lie: &[Span],
+) -> Option<Vec<usize>> {
+    let mut page = Live::new(origins, (cells, base), image_of(origins)?).ok()?;
     let placed = cells.iter().enumerate();
     let placed = placed.filter(|(_, cell)| !matches!(cell.content, Content::Kept(_)));
     let mut left: Vec<(usize, usize)> = placed.map(|(cell, _)| cell).enumerate().collect();

@@ -116,7 +116,7 @@ pub(super) enum Op<'a> {
 }
 
 /// How one page is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Recipe<'a> {
     /// Slots 1 and up: places in the segment of other pages whose old images it needs.
     pub(super) others: Vec<usize>,

@@ -13,6 +13,11 @@ pub(super) fn put(out: &mut Vec<u8>, mut value: u32) {
 /// Takes a number off the front of `bytes`; none if it is cut short, longer than
 /// needed or above 32 bits.
 pub(super) fn take(bytes: &mut &[u8]) -> Option<u32> {
+    // Most numbers are short.
+    if let Some((&byte @ ..0x80, rest)) = bytes.split_first() {
+        *bytes = rest;
+        return Some(u32::from(byte));
+    }
     let mut value = 0_u32;
     for shift in (0..35).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;

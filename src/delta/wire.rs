@@ -83,14 +83,14 @@ fn read_items(
     streams: &mut Reader<'_>,
     shape: PageShape,
     slots: usize,
-) -> Result<Vec<Item>, DeltaError> {
-    let mut items = Vec::new();
+    items: &mut Vec<Item>,
+) -> Result<(), DeltaError> {
     // A cell has a place of two bytes; more steps than twice the cells say nothing.
     while items.len() < shape.page_bytes() {
         let item = read_item(streams, shape, slots)?;
         items.push(item);
         if matches!(item, Item::Rest | Item::End) {
-            return Ok(items);
+            return Ok(());
         }
     }
     Err(DeltaError::Stream { stream: Stream::Cells })
@@ -99,9 +99,9 @@ fn read_items(
 fn read_exceptions(
     streams: &mut Reader<'_>,
     shape: PageShape,
-) -> Result<Vec<Exception>, DeltaError> {
+    exceptions: &mut Vec<Exception>,
+) -> Result<(), DeltaError> {
     let count = streams.number(Stream::Places, shape.page_bytes() / 2)?;
-    let mut exceptions = Vec::new();
     for _ in 0..count {
         let gap = streams.number(Stream::Places, shape.page_bytes())?;
         let place = streams.number(Stream::Places, 2 * shape.page_bytes())?;
@@ -118,7 +118,7 @@ fn read_exceptions(
         };
         exceptions.push(Exception { gap, aside, at });
     }
-    Ok(exceptions)
+    Ok(())
 }
 
 /// The stream for the literals of a page.
@@ -179,10 +179,9 @@ fn read_copy<'a>(
 fn read_ops<'a>(
     streams: &mut Reader<'a>,
     bytes: Stream,
-    slots: usize,
-    page_bytes: usize,
-) -> Result<Vec<Op<'a>>, DeltaError> {
-    let mut ops = Vec::new();
+    (slots, page_bytes): (usize, usize),
+    ops: &mut Vec<Op<'a>>,
+) -> Result<(), DeltaError> {
     let mut left = page_bytes;
     loop {
         let literal = streams.number(Stream::Literals, left)?;
@@ -191,7 +190,7 @@ fn read_ops<'a>(
             left -= literal;
         }
         if left == 0 {
-            return Ok(ops);
+            return Ok(());
         }
         let copy = read_copy(streams, left, slots, page_bytes)?;
         ops.push(copy);
@@ -200,7 +199,7 @@ fn read_ops<'a>(
             Op::Literal(_) => 0,
         };
         if left == 0 {
-            return Ok(ops);
+            return Ok(());
         }
     }
 }
@@ -232,38 +231,52 @@ impl<'a> Recipe<'a> {
         }
     }
 
-    /// Reads the recipe of the page at `place` of `pages` in its segment.
+    /// Reads the recipe of the page at `place` of `pages` in its segment into this one, whose room is used again.
     pub(super) fn read(
+        &mut self,
         streams: &mut Reader<'a>,
         (place, pages): (usize, usize),
         shape: PageShape,
-    ) -> Result<Self, DeltaError> {
-        let refused = DeltaError::Stream { stream: Stream::Flags };
+    ) -> Result<(), DeltaError> {
+        self.others.clear();
+        self.ops.clear();
         let flags = streams.number(Stream::Flags, 2 * OTHER_BASE - 1)?;
-        let others = match flags & HAS_OTHERS {
-            0 => Vec::new(),
-            _ => read_others(streams, place, pages)?,
-        };
-        let slots = others.len() + 1;
-        let base = flags / OTHER_BASE;
-        if base >= slots {
-            return Err(refused);
+        if flags & HAS_OTHERS > 0 {
+            read_others(streams, place, pages, &mut self.others)?;
         }
-        let script = match (flags % HAS_OTHERS, flags & HAS_EXCEPTIONS) {
-            (0, 0) => None,
-            (code, exceptions) => {
-                let (kind, laying) = Script::of_code(code).ok_or(refused)?;
-                let items = read_items(streams, shape, slots)?;
-                let exceptions = match exceptions {
-                    0 => Vec::new(),
-                    _ => read_exceptions(streams, shape)?,
-                };
-                Some(Script { kind, laying, items, exceptions })
-            }
-        };
-        let bytes = literals_of(script.as_ref());
-        let ops = read_ops(streams, bytes, slots, shape.page_bytes())?;
-        Ok(Self { others, base, script, ops })
+        let slots = self.others.len() + 1;
+        self.base = flags / OTHER_BASE;
+        if self.base >= slots {
+            return Err(DeltaError::Stream { stream: Stream::Flags });
+        }
+        self.read_script(streams, flags, shape)?;
+        let bytes = literals_of(self.script.as_ref());
+        read_ops(streams, bytes, (slots, shape.page_bytes()), &mut self.ops)
+    }
+
+    fn read_script(
+        &mut self,
+        streams: &mut Reader<'_>,
+        flags: usize,
+        shape: PageShape,
+    ) -> Result<(), DeltaError> {
+        let before = self.script.take();
+        let (code, exceptions) = (flags % HAS_OTHERS, flags & HAS_EXCEPTIONS);
+        if (code, exceptions) == (0, 0) {
+            return Ok(());
+        }
+        let refused = DeltaError::Stream { stream: Stream::Flags };
+        let (kind, laying) = Script::of_code(code).ok_or(refused)?;
+        let room = before.map(|before| (before.items, before.exceptions));
+        let (items, said) = room.unwrap_or_default();
+        let script = self.script.insert(Script { kind, laying, items, exceptions: said });
+        script.items.clear();
+        script.exceptions.clear();
+        read_items(streams, shape, self.others.len() + 1, &mut script.items)?;
+        if exceptions > 0 {
+            read_exceptions(streams, shape, &mut script.exceptions)?;
+        }
+        Ok(())
     }
 }
 
@@ -276,9 +289,9 @@ fn read_others(
     streams: &mut Reader<'_>,
     place: usize,
     pages: usize,
-) -> Result<Vec<usize>, DeltaError> {
+    others: &mut Vec<usize>,
+) -> Result<(), DeltaError> {
     let count = streams.number(Stream::Sources, OTHERS - 1)? + 1;
-    let mut others = Vec::with_capacity(count);
     let mut at = place;
     for _ in 0..count {
         let by = streams.signed(Stream::Sources)?;
@@ -287,5 +300,5 @@ fn read_others(
         at = to.ok_or(DeltaError::Stream { stream: Stream::Sources })?;
         others.push(at);
     }
-    Ok(others)
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Accepting the findings of a snapshot: when they come again, they no longer count.
+//! Accepting a snapshot as it is: its findings no longer count when they come again, and it no longer puts the brake on.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,9 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::id::FindingId;
 use crate::ops::catalog::Catalog;
+use crate::ops::retention::brakes_of;
 use crate::repo::snapshots::Snapshot;
+use crate::snapshot::retention::brake::{Brake, Limits};
 
 /// Whether findings of this kind can be accepted at all.
 ///
@@ -24,8 +26,8 @@ pub fn is_acceptable(kind: FindingKind) -> bool {
     }
 }
 
-/// What became of a snapshot's findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What became of a snapshot's findings, and of the brake on its source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AcceptReport {
     /// Different findings that are accepted from now on.
     pub accepted: u64,
@@ -35,9 +37,15 @@ pub struct AcceptReport {
     pub unlisted: u64,
     /// Listed findings of a kind that cannot be accepted: they go on to count.
     pub unacceptable: u64,
+    /// The brake that was on until now and is off.
+    pub released: Option<Brake>,
+    /// The brake that is on all the same.
+    pub braked: Option<Brake>,
 }
 
-/// Accepts every acceptable finding that the snapshot's record lists, for its source; durable on return. Where nothing is new, nothing is written.
+/// Accepts a snapshot, and every acceptable finding that its record lists, for its source; durable on return. Where that
+/// changes nothing, nothing is written. What cannot be accepted goes on to count, but no longer keeps snapshots from expiring as long
+/// as this one is the newest.
 pub fn accept(catalog: &Catalog<'_>, snapshot: &Snapshot, host: &dyn Host) -> Result<AcceptReport> {
     let (record, facts) = (&snapshot.record, catalog.facts());
     let keys = catalog.repository().keys();
@@ -47,13 +55,18 @@ pub fn accept(catalog: &Catalog<'_>, snapshot: &Snapshot, host: &dyn Host) -> Re
     let findings: BTreeSet<FindingId> =
         acceptable.iter().map(|finding| keys.finding_id(&finding.said())).collect();
     let already = findings.iter().filter(|id| before.contains(id)).count() as u64;
+    let brake = |also| brakes_of(catalog, also, &Limits::default()).remove(&record.source);
+    let (was_on, is_on) = (brake(None), brake(Some(snapshot.id)));
+    let moves_brake = was_on != is_on;
     let report = AcceptReport {
         accepted: findings.len() as u64 - already,
         already,
         unlisted: record.findings_total.saturating_sub(record.findings.len() as u64),
         unacceptable: others.len() as u64,
+        released: was_on.filter(|_| is_on.is_none()),
+        braked: is_on,
     };
-    if report.accepted > 0 {
+    if report.accepted > 0 || moves_brake {
         // All of them, also what other snapshots' facts accept: those facts may go one day, with what they are about.
         let (source, findings) = (record.source.clone(), findings.into_iter().collect());
         let subject = Subject::Accepted { snapshot: snapshot.id };

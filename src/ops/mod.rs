@@ -9,13 +9,16 @@ pub mod open;
 pub mod backup;
 pub mod catalog;
 pub mod paths;
+pub mod retention;
 
 pub mod accept;
 pub mod cat;
 pub mod check;
 pub mod diff;
 pub mod doctor;
+pub mod forget;
 pub mod ls;
+pub mod pin;
 pub mod prune;
 pub mod restore;
 pub mod tag;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::codec::Durable;
 use crate::codec::fact::{Fact, Statement, Subject};
+use crate::codec::policy::PolicyRecord;
 use crate::codec::snapshot::MAX_SEQUENCE;
 use crate::host::Host;
 use crate::id::{FactId, FindingId, PackId, SnapshotId};
@@ -124,12 +125,28 @@ impl Facts {
         tags
     }
 
-    /// The repository's zone, if one was set.
-    pub fn zone(&self) -> Option<&str> {
-        match &self.about(&Subject::Zone)?.statement {
-            Statement::Text(zone) => Some(zone),
+    /// The policy, if one was stored.
+    pub fn policy(&self) -> Option<&PolicyRecord> {
+        match &self.about(&Subject::Policy)?.statement {
+            Statement::Policy(policy) => Some(policy),
             _ => None,
         }
+    }
+
+    /// The pins on a snapshot: their names, and the last moment at which each holds (nanoseconds since 1970; `None` = without end).
+    pub fn pins_of(&self, snapshot: SnapshotId) -> Vec<(&str, Option<i64>)> {
+        let first = Subject::Pin { snapshot, name: String::new() };
+        let of_this =
+            self.counting.range(first..).map_while(move |(subject, (_, fact))| match subject {
+                Subject::Pin { snapshot: of, name } if *of == snapshot => Some((name, fact)),
+                _ => None,
+            });
+        let holding = of_this.filter_map(|(name, fact)| match fact.statement {
+            Statement::Holds => Some((name.as_str(), None)),
+            Statement::HoldsUntil(until_ns) => Some((name.as_str(), Some(until_ns))),
+            _ => None,
+        });
+        holding.collect()
     }
 
     /// Findings about a source that a person has accepted, in whichever snapshot.

@@ -79,6 +79,11 @@ pub fn maintenance_lock() -> Key {
     key(format!("{LOCKS}/maintenance"))
 }
 
+/// The lock of who decides which snapshots stay.
+pub fn forget_lock() -> Key {
+    key(format!("{LOCKS}/forget"))
+}
+
 /// The lock of one source, whose name may hold any character: its hash stands for it.
 pub fn source_lock(source: &str) -> Key {
     let digest = blake3::hash(source.as_bytes()).to_hex();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::codec::Durable;
 use crate::codec::session::SessionRecord;
 use crate::id::SessionId;
-use crate::observe::{Holder, Observer, Occupied};
+use crate::observe::{Holder, Observer, Occupied, Unobserved};
 use crate::repo::backend::{Backend, Key};
 use crate::repo::disk::{LockGuard, LockMode};
 use crate::repo::error::{RepoError, Result};
@@ -49,9 +49,17 @@ pub fn alone(backend: &dyn Backend, patience: Patience<'_>, own: SessionId) -> R
     wait_for(backend, &layout::repository_lock(), patience, ("the repository", Some(own)))
 }
 
+/// Deciding which snapshots stay, for oneself: two who decide at once could each rely on what the other one forgets, and what is
+/// pinned meanwhile would go.
+pub fn decide_alone(backend: &dyn Backend, wait: Duration) -> Result<Held> {
+    let patience = Patience { wait, observer: &Unobserved };
+    wait_for(backend, &layout::forget_lock(), patience, ("the choice of snapshots to keep", None))
+}
+
 /// The maintainer's lock, for a whole run.
 pub fn maintain(backend: &dyn Backend, patience: Patience<'_>) -> Result<Held> {
-    wait_for(backend, &layout::maintenance_lock(), patience, ("the repository's maintenance", None))
+    let what = "the lock for prune, undo and repair";
+    wait_for(backend, &layout::maintenance_lock(), patience, (what, None))
 }
 
 fn wait_for(

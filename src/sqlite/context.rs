@@ -17,7 +17,7 @@ use crate::sqlite::identity::{self, settled_before};
 use crate::sqlite::options::CaptureOptions;
 use crate::sqlite::protocol::{Access, Done, Known, PROTOCOL, Question, Refusal, Request, fits};
 use crate::sqlite::questions::{Answer, ColumnSample, MAX_QUERIES};
-use crate::sqlite::runner::{self, Ending};
+use crate::sqlite::runner::{self, Ending, Orders};
 use crate::sqlite::spool::{Spool, SpoolError};
 use crate::sqlite::told::Told;
 
@@ -104,7 +104,8 @@ impl Context<'_> {
         };
         let mut started_ns = self.now_ns();
         let mut vanished = Ok(());
-        let ending = runner::run(self.options, (&request, &questions), &mut || {
+        let orders = Orders { request: &request, questions: &questions, bytes: spool.need_bytes() };
+        let ending = runner::run(self.options, &orders, &mut || {
             started_ns = self.now_ns();
             vanished = spool.vanish();
         });

@@ -14,6 +14,7 @@ use crate::sqlite::answer::{answer, applies};
 use crate::sqlite::guard::{Asker, Budget, allow, limit_time, said, tighten};
 use crate::sqlite::header::{HEADER_BYTES, Header, VERSION_OFFSET};
 use crate::sqlite::knowledge::{self, Tables, ordinary_tables, schema_hash};
+use crate::sqlite::pace::check_budget;
 use crate::sqlite::protocol::{Outcome, Piece, Question, Refusal, Reply, Request, tame};
 use crate::sqlite::questions::MAX_ANSWER_BYTES;
 use crate::sqlite::refused::Refused;
@@ -89,7 +90,8 @@ impl Destination {
                     return Err(Refused::because(Refusal::Changed, detail));
                 }
             }
-            reporter.alive()?;
+            let copied = progress.pagecount.saturating_sub(progress.remaining);
+            reporter.copied(u64::try_from(copied).unwrap_or_default())?;
         }
     }
 
@@ -97,7 +99,8 @@ impl Destination {
     pub(super) fn check(&mut self, reporter: &Reporter) -> Result<CheckResult, Refused> {
         allow(&mut self.connection, Asker::Ourselves)?;
         self.connection.execute_batch("PRAGMA query_only = ON")?;
-        let budget = check_budget(&self.file);
+        let budget = check_budget(self.file.metadata().map_or(0, |metadata| metadata.len()));
+        reporter.send(&Reply::Checking)?;
         limit_time(&mut self.connection, budget, reporter)?;
         let found = self.look()?.and_then(|()| problems(&self.connection));
         // A check that ran out of memory has lost it. What then cannot be read costs the answers.
@@ -190,13 +193,6 @@ impl Destination {
         let read = self.file.read_at(&mut head, 0).map_err(|error| Refused::spool(&error))?;
         Ok(head.get(..read).and_then(Header::parse))
     }
-}
-
-/// A crafted database can keep a check busy for ever: it gets a minute, and a second for each 2 MiB, which a slow disk
-/// does ten times over.
-fn check_budget(file: &File) -> Duration {
-    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-    Duration::from_secs(60 + bytes / (2 * 1024 * 1024))
 }
 
 /// A spool need not survive anything, so nothing is journaled and nothing is synced; nobody else can

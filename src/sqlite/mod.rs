@@ -36,6 +36,7 @@ mod destination;
 mod fallback;
 mod guard;
 mod knowledge;
+mod pace;
 mod protocol;
 mod refused;
 mod reporter;

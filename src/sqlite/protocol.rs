@@ -19,7 +19,7 @@ use crate::codec::snapshot::CheckResult;
 use crate::sqlite::questions::ReferenceQuery;
 
 /// Both sides must speak the same version; they are the same binary, unless it was replaced meanwhile.
-pub(super) const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 3;
 
 /// The longest line, its end included.
 pub(super) const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -79,8 +79,8 @@ pub(super) enum Access {
     Private,
 }
 
-/// What the helper says, in this order: `hello`, `began`, `done`, any number of `tells`, `end`; or, in the place of `done`, `refused`
-/// and no more. `alive` may stand anywhere.
+/// What the helper says, in this order: `hello`, `began`, any number of `copied`, `checking`, `done`, any number of `tells`, `end`; or,
+/// in the place of `done`, `refused` and no more. `alive` may stand anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Reply {
@@ -93,6 +93,13 @@ pub(super) enum Reply {
     Alive,
     /// The read transaction began, no page was copied yet, and the spool has no name any more.
     Began,
+    /// So many pages are copied, more than it said before.
+    Copied {
+        /// Pages, of any size.
+        pages: u64,
+    },
+    /// Every page is copied, and they are being checked.
+    Checking,
     /// The bytes are in the spool, and checked. Whatever happens from here on, they are good.
     Done(Done),
     /// Something about what is inside.
@@ -338,6 +345,8 @@ mod tests {
             Reply::Hello { protocol: 1 },
             Reply::Alive,
             Reply::Began,
+            Reply::Copied { pages: u64::MAX },
+            Reply::Checking,
             Reply::Done(Done {
                 page_size: 4096,
                 page_count: u64::MAX,

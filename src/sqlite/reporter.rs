@@ -28,8 +28,17 @@ impl Reporter {
 
     /// Says that work goes on, if it was not said a moment ago. Fails once the parent is gone.
     pub(super) fn alive(&self) -> Result<(), ProtocolError> {
+        self.sometimes(&Reply::Alive)
+    }
+
+    /// Says how far the copy is, if nothing was said a moment ago.
+    pub(super) fn copied(&self, pages: u64) -> Result<(), ProtocolError> {
+        self.sometimes(&Reply::Copied { pages })
+    }
+
+    fn sometimes(&self, reply: &Reply) -> Result<(), ProtocolError> {
         let mut pipe = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if pipe.last.elapsed() < SIGN_OF_LIFE { Ok(()) } else { pipe.send(&Reply::Alive) }
+        if pipe.last.elapsed() < SIGN_OF_LIFE { Ok(()) } else { pipe.send(reply) }
     }
 
     pub(super) fn send(&self, reply: &Reply) -> Result<(), ProtocolError> {

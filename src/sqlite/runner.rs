@@ -1,6 +1,6 @@
 //! The parent's side of one helper process: start it, listen, stop it.
 //!
-//! Invariant: when [`run`] returns, the helper and its process group are gone.
+//! Invariant: [`run`] returns, whatever the helper says or does not say (`pace`), and then it and its process group are gone.
 
 use std::io::BufReader;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::sqlite::options::CaptureOptions;
+use crate::sqlite::pace::{Pace, Step, Work};
 use crate::sqlite::protocol::{
     Done, PROTOCOL, ProtocolError, Question, Refusal, Reply, Request, receive, send, tame,
 };
@@ -40,12 +41,22 @@ pub(super) enum Ending {
     Cancelled,
 }
 
+/// What a helper is to do.
+pub(super) struct Orders<'o> {
+    /// The capture.
+    pub(super) request: &'o Request,
+    /// What is asked about it.
+    pub(super) questions: &'o [Question],
+    /// The most that the database comes to.
+    pub(super) bytes: u64,
+}
+
 type Message = Result<Option<Reply>, ProtocolError>;
 
 /// Sends the request and its questions to a new helper and waits for its answer; `began` is called when its transaction has begun.
 pub(super) fn run(
     options: &CaptureOptions<'_>,
-    (request, questions): (&Request, &[Question]),
+    orders: &Orders<'_>,
     began: &mut dyn FnMut(),
 ) -> Ending {
     let mut child = match spawn(options) {
@@ -60,10 +71,11 @@ pub(super) fn run(
     let (ending, went) = thread::scope(|scope| {
         scope.spawn(move || listen(stdout, &sender));
         // A helper that does not read would hold us up for ever; who is stopped is not written to any more.
-        let ask = || drop(scope.spawn(move || ask(stdin, request, questions)));
-        let ending = converse(options, (ask, questions.len()), &receiver, began);
+        let ask = || drop(scope.spawn(move || ask(stdin, orders)));
+        let mut ear = Ear::new(options, orders, receiver);
+        let ending = converse(&mut ear, (ask, orders.questions.len()), began);
         let went = stop(&child);
-        drop(receiver);
+        drop(ear);
         (ending, went)
     });
     match child.wait() {
@@ -127,19 +139,18 @@ fn listen(stdout: ChildStdout, sender: &SyncSender<Message>) {
 }
 
 /// Who does not listen does not answer either, and that is noticed.
-fn ask(mut stdin: ChildStdin, request: &Request, questions: &[Question]) {
-    if send(&mut stdin, request).is_ok() {
-        let _ = questions.iter().try_for_each(|question| send(&mut stdin, question));
+fn ask(mut stdin: ChildStdin, orders: &Orders<'_>) {
+    if send(&mut stdin, orders.request).is_ok() {
+        let _ = orders.questions.iter().try_for_each(|question| send(&mut stdin, question));
     }
 }
 
 fn converse(
-    options: &CaptureOptions<'_>,
+    ear: &mut Ear<'_>,
     (ask, asked): (impl FnOnce(), usize),
-    receiver: &Receiver<Message>,
     began: &mut dyn FnMut(),
 ) -> Ending {
-    match next(options, receiver) {
+    match ear.next() {
         Ok(Reply::Hello { protocol: PROTOCOL }) => {}
         Ok(other) => return Ending::NoHelper(format!("it said {}", tame(&format!("{other:?}")))),
         Err(Silence::Cancelled) => return Ending::Cancelled,
@@ -147,10 +158,15 @@ fn converse(
     }
     ask();
     loop {
-        match next(options, receiver) {
+        match ear.next() {
             Ok(Reply::Alive) => {}
-            Ok(Reply::Began) => began(),
-            Ok(Reply::Done(done)) => return hear(options, receiver, done, asked),
+            Ok(Reply::Began) => {
+                ear.pace.reach(Step::Copying);
+                began();
+            }
+            Ok(Reply::Copied { pages }) => ear.pace.copied(pages),
+            Ok(Reply::Checking) => ear.pace.reach(Step::Checking),
+            Ok(Reply::Done(done)) => return hear(ear, done, asked),
             Ok(Reply::Refused { reason, detail }) => return Ending::Refused(reason, tame(&detail)),
             Ok(Reply::Hello { .. }) => return Ending::Fault("it greets twice".to_owned()),
             Ok(Reply::Tells(_) | Reply::End) => {
@@ -163,15 +179,11 @@ fn converse(
 }
 
 /// Hears what there is to tell of a capture that is claimed already. Whoever breaks down now costs the answers, not the bytes.
-fn hear(
-    options: &CaptureOptions<'_>,
-    receiver: &Receiver<Message>,
-    done: Done,
-    asked: usize,
-) -> Ending {
+fn hear(ear: &mut Ear<'_>, done: Done, asked: usize) -> Ending {
+    ear.pace.reach(Step::Telling);
     let mut told = Box::<Told>::default();
     let why = loop {
-        match next(options, receiver) {
+        match ear.next() {
             Ok(Reply::Alive) => {}
             Ok(Reply::Tells(piece)) => {
                 if let Err(OutOfBounds(what)) = told.take(piece, asked) {
@@ -193,22 +205,45 @@ enum Silence {
     Fault(String),
 }
 
-fn next(options: &CaptureOptions<'_>, receiver: &Receiver<Message>) -> Result<Reply, Silence> {
-    let mut silent = Duration::ZERO;
-    while silent < options.silence {
-        if options.observer.cancelled() {
-            return Err(Silence::Cancelled);
-        }
-        match receiver.recv_timeout(SLICE) {
-            Ok(Ok(Some(reply))) => return Ok(reply),
-            Ok(Ok(None)) | Err(RecvTimeoutError::Disconnected) => {
-                return Err(Silence::Fault("it ended without an answer".to_owned()));
-            }
-            Ok(Err(error)) => {
-                return Err(Silence::Fault(tame(&format!("it spoke nonsense: {error}"))));
-            }
-            Err(RecvTimeoutError::Timeout) => silent += SLICE,
-        }
+/// Hears one helper, and for how long.
+struct Ear<'e> {
+    options: &'e CaptureOptions<'e>,
+    receiver: Receiver<Message>,
+    pace: Pace,
+}
+
+impl<'e> Ear<'e> {
+    fn new(
+        options: &'e CaptureOptions<'e>,
+        orders: &Orders<'_>,
+        receiver: Receiver<Message>,
+    ) -> Self {
+        let CaptureOptions { wait, silence, .. } = *options;
+        let work = Work { wait, silence, bytes: orders.bytes };
+        Self { options, receiver, pace: Pace::new(work, (options.now_ns)()) }
     }
-    Err(Silence::Fault(format!("it said nothing for {} s", silent.as_secs_f32())))
+
+    fn next(&mut self) -> Result<Reply, Silence> {
+        let (mut silent, mut waited) = (Duration::ZERO, Duration::ZERO);
+        while silent < self.options.silence {
+            if self.options.observer.cancelled() {
+                return Err(Silence::Cancelled);
+            }
+            // Looked at before each message: one who talks without a pause is not waited for for ever either.
+            if let Some(why) = self.pace.look((self.options.now_ns)(), waited) {
+                return Err(Silence::Fault(why));
+            }
+            match self.receiver.recv_timeout(SLICE) {
+                Ok(Ok(Some(reply))) => return Ok(reply),
+                Ok(Ok(None)) | Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Silence::Fault("it ended without an answer".to_owned()));
+                }
+                Ok(Err(error)) => {
+                    return Err(Silence::Fault(tame(&format!("it spoke nonsense: {error}"))));
+                }
+                Err(RecvTimeoutError::Timeout) => (silent, waited) = (silent + SLICE, SLICE),
+            }
+        }
+        Err(Silence::Fault(format!("it said nothing for {} s", silent.as_secs_f32())))
+    }
 }

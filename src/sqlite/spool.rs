@@ -111,6 +111,7 @@ pub struct Spool {
     dir: Option<PrivateDir>,
     path: PathBuf,
     file: File,
+    need_bytes: u64,
 }
 
 impl Spool {
@@ -119,15 +120,15 @@ impl Spool {
         let failed = |source| SpoolError::Io { dir: dir.to_owned(), source };
         let absolute = fs::canonicalize(dir).map_err(failed)?;
         Space::of(&absolute).map_err(failed)?.admit(&absolute, need_bytes, min_free_bytes)?;
-        Self::make(&absolute).map_err(failed)
+        Self::make(&absolute, need_bytes).map_err(failed)
     }
 
-    fn make(dir: &Path) -> io::Result<Self> {
+    fn make(dir: &Path, need_bytes: u64) -> io::Result<Self> {
         let dir = PrivateDir::create_in(dir, ".larder-spool-")?;
         let path = dir.path().join("database");
         let file =
             File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Self { dir: Some(dir), path, file })
+        Ok(Self { dir: Some(dir), path, file, need_bytes })
     }
 
     /// Where the helper opens it.
@@ -138,6 +139,11 @@ impl Spool {
     /// The directory around it, for copies that have to be recovered; `None` once it is gone.
     pub fn private_dir(&self) -> Option<&Path> {
         self.dir.as_ref().map(PrivateDir::path)
+    }
+
+    /// What it was made to hold.
+    pub fn need_bytes(&self) -> u64 {
+        self.need_bytes
     }
 
     /// The open file.

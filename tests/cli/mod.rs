@@ -9,6 +9,7 @@ mod config;
 mod console;
 mod diff;
 mod doctor;
+mod forget;
 mod init;
 mod json;
 mod ls;

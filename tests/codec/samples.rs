@@ -8,6 +8,7 @@ use larder::codec::manifest::{
     Child, Entry, EntryKey, EntryKind, Extent, FileEntry, FileTime, Node, NodeBody, Origin, Xattr,
 };
 use larder::codec::pack::{Encoding, Footer, Header, PackClass, Trailer, TrailerEntry};
+use larder::codec::policy::{FOR_EVER, PolicyRecord};
 use larder::codec::session::SessionRecord;
 use larder::codec::snapshot::{
     CaptureMethod, CheckResult, Counts, DatabaseIdentity, DatabaseLabel, DatabaseRecord,
@@ -137,6 +138,20 @@ pub(super) fn list() -> ContentList {
     }
 }
 
+fn policy() -> PolicyRecord {
+    PolicyRecord {
+        last: 0,
+        hourly: 0,
+        daily: 7,
+        weekly: 4,
+        monthly: FOR_EVER,
+        yearly: 0,
+        within_s: Some(2 * 86_400),
+        tags: vec!["keep".into()],
+        zone: "Europe/Zurich".into(),
+    }
+}
+
 pub(super) fn facts() -> Vec<Fact> {
     let snapshot = SnapshotId::from_bytes(counting(0x30));
     let needed = Statement::Needed { to_read: false, to_write: true, to_prune: true };
@@ -153,9 +168,13 @@ pub(super) fn facts() -> Vec<Fact> {
             Statement::HoldsNot,
         ),
         (Subject::Feature { name: "parity".into() }, needed),
-        (Subject::Zone, Statement::Text("Europe/Zurich".into())),
+        (Subject::Policy, Statement::Policy(policy())),
         (Subject::Forgotten { snapshot }, record),
         (Subject::Accepted { snapshot }, findings),
+        (
+            Subject::Pin { snapshot, name: "upgrade".into() },
+            Statement::HoldsUntil(1_795_406_400_000_000_000),
+        ),
     ];
     let fact = |(subject, statement)| Fact {
         subject,

@@ -9,6 +9,7 @@ use larder::codec::manifest::{
     Child, Entry, EntryKey, EntryKind, Extent, FileEntry, FileTime, Node, NodeBody, Origin, Xattr,
 };
 use larder::codec::pack::{Encoding, Header, PackClass, Trailer, TrailerEntry};
+use larder::codec::policy::{FOR_EVER, PolicyRecord};
 use larder::codec::session::SessionRecord;
 use larder::codec::snapshot::{
     CaptureMethod, CheckResult, Counts, DatabaseIdentity, DatabaseLabel, DatabaseRecord,
@@ -212,6 +213,24 @@ pub(super) fn session() -> impl Strategy<Value = SessionRecord> {
     )
 }
 
+fn policy() -> impl Strategy<Value = PolicyRecord> {
+    let count = || prop_oneof![Just(0), Just(FOR_EVER), any::<u32>()];
+    let counts = [count(), count(), count(), count(), count()];
+    (counts, any::<Option<u64>>(), btree_set(name(), 0..4), name()).prop_map(
+        |([hourly, daily, weekly, monthly, yearly], within_s, tags, zone)| {
+            let tags = tags.into_iter().collect();
+            PolicyRecord { last: 1, hourly, daily, weekly, monthly, yearly, within_s, tags, zone }
+        },
+    )
+}
+
+fn pinned() -> impl Strategy<Value = Statement> {
+    prop_oneof![
+        select(vec![Statement::Holds, Statement::HoldsNot]),
+        any::<i64>().prop_map(Statement::HoldsUntil),
+    ]
+}
+
 fn said() -> impl Strategy<Value = (Subject, Statement)> {
     let ids = btree_set(any::<[u8; 16]>().prop_map(FindingId::from_bytes), 0..5);
     let findings = (name(), ids).prop_map(|(source, findings)| {
@@ -231,7 +250,9 @@ fn said() -> impl Strategy<Value = (Subject, Statement)> {
         (pack, any::<u64>(), holds())
             .prop_map(|(pack, offset, holds)| (Subject::Damaged { pack, offset }, holds)),
         (name(), needed).prop_map(|(name, needed)| (Subject::Feature { name }, needed)),
-        name().prop_map(|zone| (Subject::Zone, Statement::Text(zone))),
+        policy().prop_map(|policy| (Subject::Policy, Statement::Policy(policy))),
+        (snapshot_id(), name(), pinned())
+            .prop_map(|(snapshot, name, pinned)| (Subject::Pin { snapshot, name }, pinned)),
         (snapshot_id(), record)
             .prop_map(|(snapshot, record)| (Subject::Forgotten { snapshot }, record)),
         (snapshot_id(), findings)

@@ -94,9 +94,10 @@ fn vectors() -> Vec<(&'static str, Vec<u8>)> {
         "fact: tag",
         "fact: damaged",
         "fact: feature",
-        "fact: zone",
+        "fact: policy",
         "fact: forgotten",
         "fact: accepted",
+        "fact: pin",
     ];
     let mut vectors = vec![
         ("config file", samples::config().to_file().unwrap()),
@@ -193,9 +194,10 @@ fn the_code_reads_what_the_document_has() {
         "fact: tag",
         "fact: damaged",
         "fact: feature",
-        "fact: zone",
+        "fact: policy",
         "fact: forgotten",
         "fact: accepted",
+        "fact: pin",
     ];
     for (title, fact) in titles.into_iter().zip(samples::facts()) {
         assert_eq!(Fact::decode(&documented(title)), Ok(fact));

@@ -47,14 +47,10 @@ fn changes(pairs: &[Pair]) -> Vec<PageChange<'_>> {
         .collect()
 }
 
-fn fill<'a>(
-    pairs: &'a [PageChange<'a>],
-) -> impl FnMut(u32, &mut [u8]) -> Result<bool, DeltaError> + 'a {
-    |number, image| {
+fn old_of<'a>(pairs: &'a [PageChange<'a>]) -> impl Fn(u32) -> Option<&'a [u8]> {
+    |number| {
         let place = pairs.binary_search_by_key(&number, |page| page.number).unwrap();
-        let old = pairs[place].old;
-        old.inspect(|old| image.copy_from_slice(old));
-        Ok(old.is_some())
+        pairs[place].old
     }
 }
 
@@ -62,21 +58,21 @@ fn fill<'a>(
 fn proved(pages: &[PageChange<'_>], shape: PageShape) -> usize {
     let bytes = encode_segment(pages, shape).unwrap();
     let page_bytes = u32::try_from(shape.page_bytes()).unwrap();
-    let made = decode_segment(&bytes, page_bytes, fill(pages)).unwrap();
+    let made = decode_segment(&bytes, page_bytes, old_of(pages)).unwrap();
     let wanted: Vec<_> = pages.iter().map(|page| (page.number, page.new.to_vec())).collect();
     assert!(made == wanted, "decoded pages differ");
     let old = pages.iter().filter_map(|page| Some((page.number, page.old?.to_vec())));
     let old: BTreeMap<_, _> = old.collect();
     assert!(reference::decode(&bytes, shape.page_bytes(), &old) == wanted, "by the reference");
     let segment = Segment::parse(&bytes, page_bytes).unwrap();
+    let (mut maker, old) = (segment.maker(), old_of(pages));
     for (place, number) in segment.numbers().enumerate().step_by(7) {
         let sources = segment.sources(place).unwrap();
-        let mut fill = fill(pages);
-        let page = segment.page(place, |wanted, image| {
+        let page = maker.page(place, |wanted| {
             assert!(wanted == number || sources.contains(&wanted), "a source that was not said");
-            fill(wanted, image)
+            old(wanted)
         });
-        assert!(page == Ok(pages[place].new.to_vec()), "page {number} alone");
+        assert!(page == Ok(pages[place].new), "page {number} alone");
     }
     bytes.len()
 }
@@ -260,7 +256,7 @@ fn no_segment_is_longer_than_asked() {
     let mut made = Vec::new();
     encode_segments(&pages, shape, 4000, |bytes| {
         assert!(bytes.len() <= 4000);
-        made.extend(decode_segment::<DeltaError>(&bytes, 512, |_, _| Ok(false))?);
+        made.extend(decode_segment(&bytes, 512, |_| None)?);
         Ok::<_, DeltaError>(())
     })
     .unwrap();
@@ -308,14 +304,13 @@ fn an_old_image_that_is_missing_is_named() {
     let place = (0..pages.len()).find(|place| !segment.sources(*place).unwrap().is_empty());
     let place = place.expect("a page that is made from another");
     let missing = segment.sources(place).unwrap()[0];
-    let mut fill = fill(&pages);
-    let made = segment.page(
-        place,
-        |number, image| {
-            if number == missing { Ok(false) } else { fill(number, image) }
-        },
-    );
-    assert_eq!(made, Err(DeltaError::NoOldImage { number: pages[place].number, missing }));
+    let (mut maker, old) = (segment.maker(), old_of(&pages));
+    let made = maker.page(place, |number| old(number).filter(|_| number != missing));
+    let number = pages[place].number;
+    assert_eq!(made, Err(DeltaError::NoOldImage { number, missing }));
+    let made = maker.page(place, |number| old(number).map(|old| &old[..old.len() - 1]));
+    let (expected, actual) = (4096, 4095);
+    assert_eq!(made, Err(DeltaError::ImageLength { number: missing, expected, actual }));
 }
 
 /// Segments of small pages, and of pages with all kinds of scripts.
@@ -358,11 +353,9 @@ fn a_hundred_thousand_damaged_segments_neither_panic_nor_fill_a_page_wrongly() {
         let mut bytes = bytes.clone();
         mutate(&mut bytes, &mut choices);
         let pages = changes(pairs);
-        let made = decode_segment(&bytes, *page_bytes, |number, image| {
-            let place = pages.binary_search_by_key(&number, |page| page.number).ok();
-            let old = place.and_then(|place| pages[place].old);
-            old.inspect(|old| image.copy_from_slice(old));
-            Ok::<_, DeltaError>(old.is_some())
+        let made = decode_segment(&bytes, *page_bytes, |number| {
+            let place = pages.binary_search_by_key(&number, |page| page.number);
+            pages[place.ok()?].old
         });
         match made {
             Err(_) => refused += 1,
@@ -425,10 +418,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_refused_or_decode(bytes: Vec<u8>) {
-        let made = decode_segment(&bytes, 512, |_, image| {
-            image.fill(10);
-            Ok::<_, DeltaError>(true)
-        });
+        let made = decode_segment(&bytes, 512, |_| Some(&[10; 512]));
         if let Ok(made) = made {
             prop_assert!(made.iter().all(|(_, image)| image.len() == 512));
         }

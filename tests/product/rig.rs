@@ -33,37 +33,37 @@ const YEAR_NS: i64 = 365 * DAY_NS;
 const DAY_NS: i64 = 86_400_000_000_000;
 
 /// The machine of one run. Different numbers are different processes, a day apart.
-pub(super) fn host(number: u64) -> TestHost {
+pub(crate) fn host(number: u64) -> TestHost {
     let host = TestHost::seeded(number);
     host.advance_ns(20 * YEAR_NS + i64::try_from(number).unwrap() * DAY_NS);
     host
 }
 
-pub(super) fn backend(disk: impl Disk + 'static) -> Arc<dyn Backend> {
+pub(crate) fn backend(disk: impl Disk + 'static) -> Arc<dyn Backend> {
     Arc::new(LocalBackend::new(Arc::new(disk)))
 }
 
-pub(super) fn init(backend: Arc<dyn Backend>, host: &TestHost) -> Result<Repository> {
+pub(crate) fn init(backend: Arc<dyn Backend>, host: &TestHost) -> Result<Repository> {
     Ok(Repository::init(backend, "the simulated disk", InitOptions::default(), host)?)
 }
 
-pub(super) fn open(backend: Arc<dyn Backend>) -> Result<Repository> {
+pub(crate) fn open(backend: Arc<dyn Backend>) -> Result<Repository> {
     Ok(Repository::open(backend, "the simulated disk")?)
 }
 
 /// A disk with a new repository, all of it durable and no operation counted yet.
-pub(super) fn fresh() -> SimDisk {
+pub(crate) fn fresh() -> SimDisk {
     let disk = SimDisk::new();
     init(backend(disk.clone()), &host(0)).unwrap();
     settled(&disk)
 }
 
 /// The same files, durable, on a disk that counts from zero.
-pub(super) fn settled(disk: &SimDisk) -> SimDisk {
+pub(crate) fn settled(disk: &SimDisk) -> SimDisk {
     disk.crash_with(larder_testkit::sim_disk::Pattern::Everything)
 }
 
-pub(super) fn options(tree: &Tree) -> BackupOptions {
+pub(crate) fn options(tree: &Tree) -> BackupOptions {
     BackupOptions {
         source: Some("shelf".into()),
         min_free: MinFree { asked_bytes: Some(0) },
@@ -73,19 +73,19 @@ pub(super) fn options(tree: &Tree) -> BackupOptions {
 }
 
 /// A backup as the process with this number makes it.
-pub(super) fn save(backend: Arc<dyn Backend>, tree: &Tree, number: u64) -> Result<BackupReport> {
+pub(crate) fn save(backend: Arc<dyn Backend>, tree: &Tree, number: u64) -> Result<BackupReport> {
     let host = host(number);
     backup(&open(backend)?, &options(tree), &CopyCapture, &host, &Unobserved)
 }
 
 /// Every stored byte looked at.
-pub(super) fn check_all(repository: &Repository) -> Result<CheckReport> {
+pub(crate) fn check_all(repository: &Repository) -> Result<CheckReport> {
     let catalog = Catalog::open(repository)?;
     check(&catalog, CheckOptions { read_data: true }, &Unobserved)
 }
 
 /// Stands for the helper process: the databases of these tests are at rest.
-pub(super) struct CopyCapture;
+pub(crate) struct CopyCapture;
 
 impl Capture for CopyCapture {
     fn capture(
@@ -114,17 +114,17 @@ impl Capture for CopyCapture {
 }
 
 /// Does something in the middle of a backup: files are stored, the database is not.
-pub(super) struct Meanwhile<F> {
+pub(crate) struct Meanwhile<F> {
     work: F,
     times: AtomicU64,
 }
 
 impl<F: Fn() + Sync> Meanwhile<F> {
-    pub(super) fn new(work: F) -> Self {
+    pub(crate) fn new(work: F) -> Self {
         Self { work, times: AtomicU64::new(0) }
     }
 
-    pub(super) fn times(&self) -> u64 {
+    pub(crate) fn times(&self) -> u64 {
         self.times.load(Ordering::Relaxed)
     }
 }
@@ -154,7 +154,7 @@ fn spooled(bytes: &[u8]) -> File {
 
 /// Asks to stop when all files are stored and the first database is about to be captured.
 #[derive(Default)]
-pub(super) struct StopsAtDatabases(AtomicBool);
+pub(crate) struct StopsAtDatabases(AtomicBool);
 
 impl Observer for StopsAtDatabases {
     fn begin(&self, phase: Phase, _: Option<Total>) {

@@ -18,23 +18,23 @@ use tempfile::TempDir;
 
 /// What a path holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Held {
+pub(crate) enum Held {
     Directory,
     Symlink(Vec<u8>),
     File(Vec<u8>),
 }
 
 /// Mode, seconds and nanoseconds of the last change, and content, by path.
-pub(super) type Content = BTreeMap<Vec<u8>, (u32, i64, i64, Held)>;
+pub(crate) type Content = BTreeMap<Vec<u8>, (u32, i64, i64, Held)>;
 
 /// A source directory.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     directory: TempDir,
 }
 
 impl Tree {
     /// Two text files, an image in a directory, a link, a database, an empty file.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let tree = Self::bare();
         tree.write("note.txt", &b"shelf 7, box 12\n".repeat(20));
         tree.write("sub/photo.bin", &Seeded::new(7).bytes(2500));
@@ -50,31 +50,31 @@ impl Tree {
     }
 
     /// No entries but the directory itself.
-    pub(super) fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    pub(super) fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.path().to_path_buf()
     }
 
     /// Writes a file, making its directories.
-    pub(super) fn write(&self, path: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    pub(super) fn remove(&self, path: &str) {
+    pub(crate) fn remove(&self, path: &str) {
         fs::remove_file(self.path().join(path)).unwrap();
     }
 
     /// One file changed, one new, one gone, a row more.
-    pub(super) fn change(&self) {
+    pub(crate) fn change(&self) {
         let database = rusqlite::Connection::open(self.path().join("parts.db")).unwrap();
         database.execute("INSERT INTO part VALUES ('c', 3)", []).unwrap();
         self.write("note.txt", &b"shelf 8, box 1\n".repeat(21));
@@ -83,28 +83,33 @@ impl Tree {
     }
 
     /// What a snapshot taken now must hold.
-    pub(super) fn content(&self) -> Content {
-        let mut content = Content::new();
-        for item in walkdir::WalkDir::new(self.path()) {
-            let item = item.unwrap();
-            let metadata = item.metadata().unwrap();
-            let held = if metadata.is_dir() {
-                Held::Directory
-            } else if metadata.is_symlink() {
-                Held::Symlink(fs::read_link(item.path()).unwrap().as_os_str().as_bytes().to_vec())
-            } else {
-                Held::File(fs::read(item.path()).unwrap())
-            };
-            let path = item.path().strip_prefix(self.path()).unwrap().as_os_str().as_bytes();
-            let mode = metadata.mode() & 0o7777;
-            content.insert(path.to_vec(), (mode, metadata.mtime(), metadata.mtime_nsec(), held));
-        }
-        content
+    pub(crate) fn content(&self) -> Content {
+        content_of(self.path())
     }
 }
 
+/// Everything in a directory.
+pub(crate) fn content_of(root: &Path) -> Content {
+    let mut content = Content::new();
+    for item in walkdir::WalkDir::new(root) {
+        let item = item.unwrap();
+        let metadata = item.metadata().unwrap();
+        let held = if metadata.is_dir() {
+            Held::Directory
+        } else if metadata.is_symlink() {
+            Held::Symlink(fs::read_link(item.path()).unwrap().as_os_str().as_bytes().to_vec())
+        } else {
+            Held::File(fs::read(item.path()).unwrap())
+        };
+        let path = item.path().strip_prefix(root).unwrap().as_os_str().as_bytes();
+        let mode = metadata.mode() & 0o7777;
+        content.insert(path.to_vec(), (mode, metadata.mtime(), metadata.mtime_nsec(), held));
+    }
+    content
+}
+
 /// Everything that a snapshot holds, read back through the use cases.
-pub(super) fn read_back(catalog: &Catalog<'_>, snapshot: &Snapshot) -> Result<Content> {
+pub(crate) fn read_back(catalog: &Catalog<'_>, snapshot: &Snapshot) -> Result<Content> {
     let reader = catalog.reader()?;
     let mut entries = Vec::new();
     let root = path_on_source(snapshot, b"");
@@ -132,6 +137,6 @@ pub(super) fn read_back(catalog: &Catalog<'_>, snapshot: &Snapshot) -> Result<Co
 }
 
 /// Where a path of a snapshot was, which is how it is asked for without doubt.
-pub(super) fn path_on_source(snapshot: &Snapshot, path: &[u8]) -> PathBuf {
+pub(crate) fn path_on_source(snapshot: &Snapshot, path: &[u8]) -> PathBuf {
     Path::new(OsStr::from_bytes(&snapshot.record.roots[0].path)).join(OsStr::from_bytes(path))
 }

@@ -17,6 +17,7 @@ use crate::cli::output::console::Form;
 use crate::cli::output::escape::printable;
 use crate::cli::output::json::Document;
 use crate::cli::output::json::snapshot::{FindingBody, SnapshotRef};
+use crate::cli::output::retention::{BrakeBody, causes};
 use crate::cli::output::units::{count, many};
 
 /// So many findings are named; more are counted.
@@ -26,8 +27,9 @@ const NAMED_FINDINGS: usize = 10;
 const NEVER: &str =
     "what was not looked up, or is torn, cannot be accepted: it would hide what comes later";
 
-/// Accept what was not clean about a snapshot. The same findings of later backups of this source are said in one line and no
-/// longer make exit 3; others do. What could not be looked up, and what is torn, cannot be accepted.
+/// Accept a snapshot as it is. The same findings of later backups of this source are said in one line and no
+/// longer make exit 3; others do. What could not be looked up, and what is torn, cannot be accepted. Where `larder forget` removes
+/// nothing because the newest snapshot shrank or is not sound, this lets it go on.
 #[derive(Debug, Args)]
 pub(crate) struct AcceptArgs {
     /// The snapshot: latest, latest~2, an id, 2026-11-22, "2026-11-22 14:00", tag:NAME
@@ -44,6 +46,8 @@ struct Body {
     already_total: u64,
     unlisted_total: u64,
     unacceptable_total: u64,
+    released: Option<BrakeBody>,
+    braked: Option<BrakeBody>,
     findings: Vec<FindingBody>,
 }
 
@@ -53,7 +57,8 @@ pub(crate) fn run(args: &AcceptArgs, context: &Context) -> Result<Exit> {
     let catalog = Catalog::open(&repository)?;
     let snapshot = context.select(&catalog, &args.snapshot, &args.of)?;
     let report = accept(&catalog, snapshot, &context.host)?;
-    if report.unacceptable > 0 && report.accepted + report.already == 0 {
+    let nothing = report.accepted + report.already == 0 && report.released.is_none();
+    if report.unacceptable > 0 && nothing {
         let what = by_kind(snapshot.record.findings.iter());
         let who = context.describe(snapshot);
         return Err(Failure::failed(format!("snapshot {who}: {what}: {NEVER}")));
@@ -65,35 +70,57 @@ pub(crate) fn run(args: &AcceptArgs, context: &Context) -> Result<Exit> {
             already_total: report.already,
             unlisted_total: report.unlisted,
             unacceptable_total: report.unacceptable,
+            released: report.released.as_ref().map(BrakeBody::of),
+            braked: report.braked.as_ref().map(BrakeBody::of),
             findings: snapshot.record.findings.iter().map(FindingBody::of).collect(),
         }))?;
         return Ok(Exit::Ok);
     }
-    for line in page(context, snapshot, report) {
+    for line in page(context, snapshot, &report) {
         context.console.detail(&line)?;
     }
     Ok(Exit::Ok)
 }
 
-fn page(context: &Context, snapshot: &Snapshot, report: AcceptReport) -> Vec<String> {
+fn page(context: &Context, snapshot: &Snapshot, report: &AcceptReport) -> Vec<String> {
+    let mut lines = findings(context, snapshot, report);
+    lines.extend(brake(context, snapshot, report));
+    lines
+}
+
+/// What became of the brake.
+fn brake(context: &Context, snapshot: &Snapshot, report: &AcceptReport) -> Option<String> {
+    let source = printable(snapshot.record.source.as_bytes());
+    if let Some(brake) = &report.released {
+        let causes = causes(brake);
+        return Some(format!(
+            "larder forget goes on for {source}; it had stopped because of: {causes}"
+        ));
+    }
+    let brake = report.braked.as_ref()?;
+    let accept = context.command(&format!("accept {}", brake.snapshot.short()));
+    Some(format!("larder forget still removes nothing of {source}: see {accept}"))
+}
+
+fn findings(context: &Context, snapshot: &Snapshot, report: &AcceptReport) -> Vec<String> {
     let who = context.describe(snapshot);
     let findings = &snapshot.record.findings;
     if findings.is_empty() && report.unlisted == 0 {
-        return vec![format!("snapshot {who} is clean: there is nothing to accept")];
+        let has_shrunk = report.released.is_some();
+        let nothing = if has_shrunk { "" } else { ": there is nothing to accept" };
+        return vec![format!("snapshot {who} is clean{nothing}")];
     }
     let (acceptable, others): (Vec<_>, Vec<_>) =
         findings.iter().partition(|finding| is_acceptable(finding.kind));
     let mut lines = vec![format!("snapshot {who}: {}", by_kind(findings.iter()))];
     lines.extend(named(&acceptable));
-    lines.push(match (report.accepted, report.already) {
-        (0, _) => "all of it was accepted before".to_owned(),
-        (accepted, 0) => format!("accepted: {}", many(accepted, "finding")),
+    lines.extend(match (report.accepted, report.already) {
+        (0, 0) => None,
+        (0, _) => Some("all of it was accepted before".to_owned()),
+        (accepted, 0) => Some(format!("accepted: {}", many(accepted, "finding"))),
         (accepted, already) => {
-            format!(
-                "accepted: {}, beside {} from before",
-                many(accepted, "finding"),
-                count(already)
-            )
+            let accepted = many(accepted, "finding");
+            Some(format!("accepted: {accepted}, beside {} from before", count(already)))
         }
     });
     if !others.is_empty() {

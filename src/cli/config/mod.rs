@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use larder::snapshot::retention::policy::Policy;
 use toml::de::DeTable;
 
 use crate::cli::failure::Failure;
@@ -17,12 +18,14 @@ use crate::cli::zone;
 
 mod reader;
 mod reference;
+mod retention;
 pub(crate) mod suggest;
 
 pub(crate) use reader::Fault;
 use reader::{Located, Reader, Section};
 pub(crate) use reference::ReferenceConfig;
 use reference::read_references;
+use retention::read_retention;
 
 /// A configuration that was read.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +36,8 @@ pub(crate) struct Config {
     pub(crate) repository: Option<Located<PathBuf>>,
     /// What to back up.
     pub(crate) sources: Vec<SourceConfig>,
-    /// How many snapshots to keep, by period; nothing uses it yet.
-    pub(crate) retention: Vec<(&'static str, u32)>,
+    /// Which snapshots to keep.
+    pub(crate) retention: Option<Located<Policy>>,
     /// Which files rows name.
     pub(crate) references: Vec<ReferenceConfig>,
     /// What is built in is asked, too, unless this says no.
@@ -69,9 +72,6 @@ const TOP: &[&str] =
     &["zone", "repository", "source", "retention", "reference", "built_in_references"];
 const REPOSITORY: &[&str] = &["path"];
 const SOURCE: &[&str] = &["name", "paths", "exclude", "one_file_system"];
-/// The periods of `[retention]`.
-pub(crate) const RETENTION: &[&str] =
-    &["keep_last", "hourly", "daily", "weekly", "monthly", "yearly"];
 
 /// Why a configuration could not be read.
 #[derive(Debug)]
@@ -223,14 +223,6 @@ fn read_sources(reader: &mut Reader<'_>, top: Section<'_>, from: Origin<'_>) -> 
     sources
 }
 
-fn read_retention(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<(&'static str, u32)> {
-    let Some(section) = reader.section(top, ("retention", "[retention]")) else {
-        return Vec::new();
-    };
-    reader.refuse_unknown(section, RETENTION);
-    RETENTION.iter().filter_map(|key| Some((*key, reader.count(section, key)?))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,7 +252,8 @@ mod tests {
             (&source.exclude[..], source.one_file_system),
             (&["*.tmp".to_owned()][..], true)
         );
-        assert_eq!(config.retention, [("keep_last", 2), ("daily", 7)]);
+        let policy = config.retention.unwrap();
+        assert_eq!((policy.value.to_string(), policy.line), ("the last 2, 7 daily".into(), 10));
         assert_eq!(config.references[0].sql, "SELECT c FROM t");
         assert_eq!(config.built_in_references, None);
     }
@@ -278,8 +271,8 @@ mod tests {
                 "2: a [[source]] needs paths = [\"...\"]",
                 "3: unknown key \"exlude\" in [[source]]; did you mean \"exclude\"?",
                 "4: \"paths\" in [[source]] must be a list of texts, not a text",
-                "6: \"daily\" in [retention] must be a whole number from 0, not a text",
-                "7: \"weekly\" in [retention] must be a whole number from 0, not a number",
+                "6: \"daily\" in [retention] must be a whole number from 0, or \"forever\", not a text",
+                "7: \"weekly\" in [retention] must be a whole number from 0, or \"forever\", not a number",
             ]
         );
     }

@@ -67,7 +67,11 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn value<'d>(&self, section: Section<'d>, key: &str) -> Option<Located<&'d DeValue<'d>>> {
+    pub(super) fn value<'d>(
+        &self,
+        section: Section<'d>,
+        key: &str,
+    ) -> Option<Located<&'d DeValue<'d>>> {
         let found = section.table.iter().find(|(name, _)| name.get_ref() == key);
         found.map(|(_, value)| self.locate(value))
     }
@@ -76,7 +80,7 @@ impl<'t> Reader<'t> {
         Located { value: value.get_ref(), line: self.line_at(value.span().start) }
     }
 
-    fn wrong_type(
+    pub(super) fn wrong_type(
         &mut self,
         section: Section<'_>,
         key: &str,
@@ -139,18 +143,6 @@ impl<'t> Reader<'t> {
         }
         self.wrong_type(section, key, found, "true or false");
         None
-    }
-
-    pub(super) fn count(&mut self, section: Section<'_>, key: &str) -> Option<u32> {
-        let found = self.value(section, key)?;
-        let number = match found.value {
-            DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
-            _ => None,
-        };
-        if number.is_none() {
-            self.wrong_type(section, key, found, "a whole number from 0");
-        }
-        number
     }
 
     /// A table `[key]`.

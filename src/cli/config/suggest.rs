@@ -3,6 +3,11 @@
 /// The candidate that is most like the word, if one is alike enough.
 pub(crate) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let word = word.to_lowercase();
+    // As flags are called.
+    let bare = word.strip_prefix("keep_").or_else(|| word.strip_prefix("keep-"));
+    if let Some(exact) = candidates.iter().find(|it| bare.is_some_and(|bare| bare == **it)) {
+        return Some(exact);
+    }
     let likeness = |candidate: &str| strsim::jaro_winkler(&word, &candidate.to_lowercase());
     let scored = candidates.iter().map(|candidate| (likeness(candidate), *candidate));
     let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other));

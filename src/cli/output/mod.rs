@@ -13,6 +13,7 @@ pub(crate) mod escape;
 pub(crate) mod json;
 pub(crate) mod known;
 pub(crate) mod progress;
+pub(crate) mod retention;
 pub(crate) mod table;
 pub(crate) mod times;
 pub(crate) mod units;

@@ -55,6 +55,8 @@ impl<'r> Maintainer<'r> {
     }
 
     fn announce(&self) -> Result<Box<dyn Stage>> {
+        // A backup that begins sweeps stages of which nobody has said yet whose they are, unless the repository is shared.
+        let _held = self.share()?;
         let record = SessionRecord {
             session: self.session,
             host: self.host.name(),

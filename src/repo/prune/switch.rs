@@ -72,7 +72,9 @@ pub(super) fn switch(
     let now = Now::look(maintainer, intent)?;
     let rescued = now.rescued(intent, walk)?;
     let supplement = now.list_rescued(maintainer, &rescued)?;
-    let leaving = |id: &PackId| intent.leaving.contains(id) && !rescued.contains(id);
+    let listed = now.listed_meanwhile(intent)?;
+    let leaving =
+        |id: &PackId| intent.leaving.contains(id) && !rescued.contains(id) && !listed.contains(id);
     let going: Vec<(PackId, u64)> =
         now.packs.iter().filter(|(id, _)| leaving(id)).map(|(id, len)| (*id, *len)).collect();
     remove_packs(maintainer, &going, intent.for_good)?;
@@ -212,6 +214,27 @@ impl Now {
         };
         walk.mark(&new, &rescue)?;
         Ok(rescue.rescued.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Packs in segments of the meantime. Their writer may have been cut off since; without the packs its segment would name what is gone,
+    /// and the next backup would take that for damage.
+    fn listed_meanwhile(&self, intent: &Intent<'_>) -> Result<BTreeSet<PackId>> {
+        let known: BTreeSet<SegmentId> = intent
+            .index
+            .segments()
+            .iter()
+            .chain(&intent.replacement.segment)
+            .map(|it| it.id)
+            .collect();
+        let mut listed = BTreeSet::new();
+        for segment in self.index.segments().iter().filter(|it| !known.contains(&it.id)) {
+            for pack in segment.view.packs() {
+                let (id, _) =
+                    pack.map_err(|error| segment_damage(&segment.id, error.to_string()))?;
+                listed.insert(id);
+            }
+        }
+        Ok(listed)
     }
 
     /// A segment for the rescued packs: the old ones that list them name packs that leave, too.

@@ -52,6 +52,13 @@ pub enum Cause {
     },
 }
 
+impl Cause {
+    /// Whether it is about less than there was.
+    pub fn is_shrink(&self) -> bool {
+        matches!(self, Self::Shrank { .. })
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -31,6 +31,7 @@ pub mod standing;
 
 mod slots;
 mod source;
+mod stored;
 
 #[cfg(test)]
 mod golden;

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::codec::content::Content;
 use crate::codec::version::{Layer, SegmentRef, VersionRecord};
@@ -19,6 +19,7 @@ use crate::repo::error::RepoError;
 use crate::snapshot::content::read::{Chunks, PlacedChunk, chunks, read_chunk};
 use crate::snapshot::structure::damaged;
 use crate::snapshot::version::load::{base_list, page_count_with, refused};
+use crate::snapshot::version::segment::{Applier, ApplyError};
 
 /// Chunks of a base are read side by side up to so many bytes, which are then in memory.
 const AT_ONCE_BYTES: u64 = 8 * 1024 * 1024;
@@ -80,8 +81,9 @@ impl Decoder<'_> {
     /// Makes the state with so many layers; pages beyond its count are left in the file. Returns the pages of each layer.
     pub(super) fn decode(self, layers: usize) -> Result<Vec<Vec<u32>>, Failed> {
         self.base().map_err(|error| Failed::at(&self.record.base.list, error))?;
+        let mut applier = Applier::new(self.file, self.record.page_size);
         let layers = self.record.layers.iter().take(layers).enumerate();
-        layers.map(|(below, layer)| self.layer(below, layer)).collect()
+        layers.map(|(below, layer)| self.layer((below, layer), &mut applier)).collect()
     }
 
     fn base(self) -> Result<(), MakeError> {
@@ -103,12 +105,16 @@ impl Decoder<'_> {
         }
     }
 
-    fn layer(self, below: usize, layer: &Layer) -> Result<Vec<u32>, Failed> {
+    fn layer(
+        self,
+        (below, layer): (usize, &Layer),
+        applier: &mut Applier<'_, File>,
+    ) -> Result<Vec<u32>, Failed> {
         let below = page_count_with(self.record, below);
         let mut seen = HashSet::new();
         for segment in &layer.segments {
             self.watch.check().map_err(|error| Failed::at(&segment.id, error))?;
-            self.segment(segment, (below, layer.page_count), &mut seen)
+            self.segment(segment, (below, layer.page_count), &mut seen, applier)
                 .map_err(|error| Failed::at(&segment.id, error))?;
         }
         let new = seen.iter().filter(|number| **number > below).count() as u64;
@@ -124,6 +130,7 @@ impl Decoder<'_> {
         said: &SegmentRef,
         (below, page_count): (u32, u32),
         seen: &mut HashSet<u32>,
+        applier: &mut Applier<'_, File>,
     ) -> Result<(), MakeError> {
         let bytes = self.blobs.get(BlobType::PagePatch, &said.id)?;
         let refuse = |error: DeltaError| damaged(BlobType::PagePatch, &said.id, error.to_string());
@@ -131,42 +138,11 @@ impl Decoder<'_> {
         if let Some(fault) = fault(&segment, said, page_count, seen) {
             return Err(damaged(BlobType::PagePatch, &said.id, fault).into());
         }
-        let old = |number: u32, image: &mut [u8]| self.old_image(below, number, image);
-        let make = |place| segment.page(place, old);
-        // All of them before the first is written: they are made from each other's old images.
-        let images: Vec<Vec<u8>> = (0..segment.page_count())
-            .into_par_iter()
-            .map(make)
-            .collect::<Result<_, PageError>>()
-            .map_err(|error| match error {
-                PageError::Delta(error) => MakeError::from(refuse(error)),
-                PageError::File(error) => error.into(),
-            })?;
-        for (number, image) in segment.numbers().zip(images) {
-            self.file.write_all_at(&image, self.offset(number))?;
-        }
-        Ok(())
+        applier.apply(&segment, below).map_err(|error| match error {
+            ApplyError::Delta(error) => refuse(error).into(),
+            ApplyError::File(error) => error.into(),
+        })
     }
-
-    fn old_image(self, below: u32, number: u32, image: &mut [u8]) -> Result<bool, PageError> {
-        if number > below {
-            return Ok(false);
-        }
-        self.file.read_exact_at(image, self.offset(number))?;
-        Ok(true)
-    }
-
-    fn offset(self, number: u32) -> u64 {
-        u64::from(number.saturating_sub(1)) * u64::from(self.record.page_size)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum PageError {
-    #[error(transparent)]
-    Delta(#[from] DeltaError),
-    #[error(transparent)]
-    File(#[from] io::Error),
 }
 
 /// What must hold of a segment among those of its layer, whose pages so far are `seen`; its own are added.

@@ -23,3 +23,4 @@ mod pages;
 mod patch;
 mod recent;
 mod relied;
+mod segment;

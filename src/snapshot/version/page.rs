@@ -140,16 +140,10 @@ impl<'b> PageReader<'b> {
         for number in needed {
             images.insert(number, self.image(below, number)?);
         }
-        let old = |number: u32, image: &mut [u8]| match images.get(&number) {
-            Some(Some(page)) => {
-                image.copy_from_slice(page);
-                Ok(true)
-            }
-            _ => Ok::<_, DeltaError>(false),
-        };
+        let old = |number: u32| images.get(&number)?.as_deref();
         let bytes = self.segment(&kept.id)?;
         let segment = Segment::with_index(&bytes, &kept.index).map_err(refuse)?;
-        Ok(segment.page(place, old).map_err(refuse)?.into())
+        segment.maker().page(place, old).map(Arc::from).map_err(refuse)
     }
 
     fn segment(&mut self, id: &BlobId) -> Result<Arc<Vec<u8>>> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use crate::codec::pack::PackClass;
 use crate::codec::version::SegmentRef;
@@ -176,21 +176,18 @@ fn prove_segment(
     if let Some(fault) = fault(&segment, said, change.now.count(), seen) {
         return Err(NoPatch::Unproved(fault));
     }
-    let old = |number: u32, image: &mut [u8]| match change.below.page(number) {
-        Some(page) => {
-            image.copy_from_slice(page);
-            Ok(true)
-        }
-        None => Ok::<_, DeltaError>(false),
-    };
     let numbers: Vec<u32> = segment.numbers().collect();
-    (0..numbers.len()).into_par_iter().try_for_each(|place| {
-        let (image, number) = (segment.page(place, old)?, numbers[place]);
-        if change.now.page(number) == Some(&image) {
-            return Ok(());
-        }
-        Err(NoPatch::Unproved(format!("page {number} comes out differently")))
-    })
+    let pages = numbers.par_iter().enumerate();
+    pages.try_for_each_init(
+        || segment.maker(),
+        |maker, (place, number)| {
+            let image = maker.page(place, |number| change.below.page(number))?;
+            if change.now.page(*number) == Some(image) {
+                return Ok(());
+            }
+            Err(NoPatch::Unproved(format!("page {number} comes out differently")))
+        },
+    )
 }
 
 #[cfg(test)]

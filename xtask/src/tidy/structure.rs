@@ -57,7 +57,7 @@ pub(super) fn one_test_binary(tree: &Tree, report: &mut Report) {
 }
 
 /// Files of `src/ops` that are parts of use cases, not use cases.
-const NO_COMMAND: [&str; 4] = ["catalog", "naming", "open", "paths"];
+const NO_COMMAND: [&str; 5] = ["catalog", "naming", "open", "paths", "retention"];
 
 /// Every use case can be called from the command line.
 pub(super) fn commands(tree: &Tree, report: &mut Report) {

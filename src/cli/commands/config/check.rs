@@ -15,7 +15,7 @@ use crate::cli::settings::{Environment, load_config};
 struct Body {
     file: String,
     faults: Vec<FaultBody>,
-    not_applied: Vec<&'static str>,
+    retention: Option<String>,
     exit_code: u8,
 }
 
@@ -39,22 +39,18 @@ pub(super) fn run(globals: &Globals, console: &Console) -> Result<Exit> {
 }
 
 fn sound(console: &Console, file: &str, config: &Config) -> Result<Exit> {
-    let not_applied = not_applied(config);
+    let retention = config.retention.as_ref().map(|policy| policy.value.to_string());
     if console.form() != Form::Text {
-        let body = Body { file: file.to_owned(), faults: Vec::new(), not_applied, exit_code: 0 };
+        let body = Body { file: file.to_owned(), faults: Vec::new(), retention, exit_code: 0 };
         console.document(&Document::new(body))?;
         return Ok(Exit::Ok);
     }
     console
         .detail(&format!("{file}: no faults, {}", many(config.sources.len() as u64, "source")))?;
-    for section in not_applied {
-        console.note(format!("{section} is understood, but not applied by this version yet"));
+    if let Some(policy) = retention {
+        console.detail(&format!("larder forget keeps {policy}"))?;
     }
     Ok(Exit::Ok)
-}
-
-fn not_applied(config: &Config) -> Vec<&'static str> {
-    if config.retention.is_empty() { Vec::new() } else { vec!["[retention]"] }
 }
 
 fn faulty(console: &Console, faults: &Faults) -> Result<Exit> {
@@ -68,7 +64,7 @@ fn faulty(console: &Console, faults: &Faults) -> Result<Exit> {
     console.document(&Document::new(Body {
         file: faults.path.display().to_string(),
         faults: listed.map(|it| FaultBody { line: it.line, message: it.what.clone() }).collect(),
-        not_applied: Vec::new(),
+        retention: None,
         exit_code: Exit::Usage.code(),
     }))?;
     Ok(Exit::Usage)

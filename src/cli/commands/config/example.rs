@@ -27,14 +27,18 @@ paths = ["/app/data"]
 exclude = ["*.tmp", "/cache/"]
 one_file_system = false
 
-# Kept for `larder forget`, which this version does not have yet.
+# What `larder forget` keeps of each source: the newest snapshot of each of the last so many days, weeks (Monday to Sunday) and
+# months that have one. A snapshot stays if one rule keeps it; a count of 0 is no rule. More in docs/retention.md.
 [retention]
-keep_last = 1
+keep_last = 0
 hourly = 0
 daily = 7
 weekly = 4
-monthly = 12
+monthly = "forever"
 yearly = 0
+# Also everything within this time before the newest one (12h, 30d, 8w), and everything that carries one of these tags.
+# within = "2d"
+# tags = ["keep"]
 
 # Which files the rows of a database name, so that each is in the snapshot or said to be missing. PartsHub is known without this;
 # `larder doctor DIR` finds out for others and prints what to put here.

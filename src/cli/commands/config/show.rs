@@ -63,11 +63,10 @@ fn values(context: &Context) -> Vec<Setting> {
         for (source, n) in config.sources.iter().zip(1..) {
             values.extend(of_source(source, n, &file));
         }
-        let number = |(key, number): &(&str, u32)| {
-            let origin = format!("{file} (not applied yet)");
-            Setting::new(format!("retention.{key}"), number.to_string(), origin)
-        };
-        values.extend(config.retention.iter().map(number));
+        if let Some(policy) = &config.retention {
+            let origin = format!("{file}:{}", policy.line);
+            values.push(Setting::new("retention", policy.value.to_string(), origin));
+        }
         values.extend(config.references.iter().map(|it| of_reference(it, &file)));
         if let Some(flag) = &config.built_in_references {
             let origin = format!("{file}:{}", flag.line);

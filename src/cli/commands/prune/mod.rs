@@ -20,9 +20,6 @@ use crate::cli::output::units::{parse_bytes, parse_period};
 mod json;
 mod page;
 
-/// How long others are waited for when nothing is said.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
-
 /// Remove what no snapshot needs. It goes to the trash first, from where `larder forget --undo` can bring forgotten snapshots back,
 /// and is given back to the disk by a prune after the time of grace. Backups and restores may run beside it.
 #[derive(Debug, Args)]
@@ -55,7 +52,7 @@ pub(crate) fn run(args: &PruneArgs, context: &Context) -> Result<Exit> {
     let options = PruneOptions {
         grace_ns: args.grace,
         unfinished_ns: args.unfinished,
-        wait: context.globals.lock_wait.unwrap_or(LOCK_WAIT),
+        wait: context.lock_wait(),
         min_free: MinFree { asked_bytes: args.min_free },
     };
     let run = if args.dry_run { outlook } else { prune };

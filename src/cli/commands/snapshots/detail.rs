@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use larder::codec::snapshot::{CheckResult, DatabaseRecord, Finding, Knowledge, SnapshotRecord};
 
-use super::Tagged;
+use super::{Kept, Tagged};
 use crate::cli::context::Context;
 use crate::cli::failure::Result;
 use crate::cli::output::escape::printable;
@@ -16,13 +16,14 @@ use crate::cli::output::{known, times};
 const HASH_DIGITS: usize = 12;
 
 /// The page of a snapshot.
-pub(super) fn page(context: &Context, (snapshot, tags): &Tagged<'_>) -> Result<()> {
+pub(super) fn page(context: &Context, (snapshot, tags): &Tagged<'_>, kept: &Kept) -> Result<()> {
     if context.console.is_quiet() {
         return context.console.line(&snapshot.id.to_string());
     }
     let record = &snapshot.record;
     let mut lines = vec![format!("snapshot     {}", snapshot.id)];
     lines.extend(about(context, record, tags));
+    lines.extend(kept.in_full(snapshot.id).map(|text| line("kept as", &text)));
     for database in &record.databases {
         lines.push(String::new());
         lines.extend(of_database(context, record, database));

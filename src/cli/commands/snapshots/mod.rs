@@ -1,7 +1,7 @@
 //! `larder snapshots`: lists snapshots, identical nights folded, or shows all that one knows.
 //!
-//! Here lives the list; `detail` is the page of one snapshot. Not here: reading
-//! records (`larder::ops::catalog`).
+//! Here lives the list; `detail` is the page of one snapshot, `kept` what the
+//! policy makes of each. Not here: reading records (`larder::ops::catalog`).
 
 use clap::Args;
 use larder::host::Host;
@@ -22,9 +22,12 @@ use crate::cli::output::units::{bytes, count};
 use crate::cli::output::{known, times, wording};
 
 mod detail;
+mod kept;
+
+use kept::{Kept, KeptBody};
 
 /// List the snapshots of each source, newest first. Nights on which nothing changed are folded into the
-/// newest of them; -v shows each. With SNAP, show all that this one knows of itself and of its databases. What is missing or
+/// newest of them; -v shows each. KEPT AS says why `larder forget` keeps a snapshot. With SNAP, show all that this one knows of itself and of its databases. What is missing or
 /// damaged is said (exit 20).
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotsArgs {
@@ -42,9 +45,17 @@ pub(crate) struct SnapshotsArgs {
 #[derive(Serialize)]
 struct Body {
     zone: String,
-    snapshots: Vec<SnapshotBody>,
+    snapshots: Vec<ListedBody>,
     missing: Vec<MissingBody>,
     damage: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ListedBody {
+    #[serde(flatten)]
+    snapshot: SnapshotBody,
+    #[serde(flatten)]
+    kept: KeptBody,
 }
 
 #[derive(Serialize)]
@@ -67,10 +78,11 @@ pub(crate) fn run(args: &SnapshotsArgs, context: &Context) -> Result<Exit> {
         }
         None => catalog.snapshots().filter(|it| args.want(it)).collect(),
     };
+    let kept = Kept::of(context, &catalog);
     let spoken = match (context.console.form(), chosen.as_slice()) {
-        (Form::Text, [one]) if args.snapshot.is_some() => detail::page(context, one),
-        (Form::Text, chosen) => page(args, context, chosen),
-        (_, chosen) => document(context, &catalog, chosen),
+        (Form::Text, [one]) if args.snapshot.is_some() => detail::page(context, one, &kept),
+        (Form::Text, chosen) => page(args, context, (chosen, &kept)),
+        (_, chosen) => document(context, &catalog, (chosen, &kept)),
     };
     Failure::after(faults(context, &catalog), spoken)
 }
@@ -82,12 +94,20 @@ impl SnapshotsArgs {
     }
 }
 
-fn document(context: &Context, catalog: &Catalog<'_>, chosen: &[Tagged<'_>]) -> Result<()> {
+fn document(
+    context: &Context,
+    catalog: &Catalog<'_>,
+    (chosen, kept): (&[Tagged<'_>], &Kept),
+) -> Result<()> {
     let clock = context.clock();
+    let listed = |(it, tags): &Tagged<'_>| ListedBody {
+        snapshot: SnapshotBody::of(it, tags, clock),
+        kept: kept.body(it.id, clock),
+    };
     let missing = catalog.missing().into_iter();
     context.console.document(&Document::new(Body {
         zone: clock.name.to_owned(),
-        snapshots: chosen.iter().map(|(it, tags)| SnapshotBody::of(it, tags, clock)).collect(),
+        snapshots: chosen.iter().map(listed).collect(),
         missing: missing
             .map(|it| MissingBody { id: it.id.to_string(), source: it.source })
             .collect(),
@@ -113,7 +133,11 @@ fn faults(context: &Context, catalog: &Catalog<'_>) -> Exit {
     Exit::Damage
 }
 
-fn page(args: &SnapshotsArgs, context: &Context, chosen: &[Tagged<'_>]) -> Result<()> {
+fn page(
+    args: &SnapshotsArgs,
+    context: &Context,
+    (chosen, kept): (&[Tagged<'_>], &Kept),
+) -> Result<()> {
     if context.console.is_quiet() {
         return chosen
             .iter()
@@ -130,13 +154,13 @@ fn page(args: &SnapshotsArgs, context: &Context, chosen: &[Tagged<'_>]) -> Resul
         chosen.chunk_by(|(a, _), (b, _)| a.record.source == b.record.source).collect();
     let last = of_source.pop();
     for snapshots in of_source {
-        source(context, snapshots)?;
+        source(context, snapshots, kept)?;
         context.console.line("")?;
     }
-    last.map_or(Ok(()), |snapshots| source(context, snapshots))
+    last.map_or(Ok(()), |snapshots| source(context, snapshots, kept))
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column::left("ID"),
     Column::left("TAKEN"),
     Column::right("FILES"),
@@ -145,15 +169,16 @@ const COLUMNS: [Column; 9] = [
     Column::left("DATABASE"),
     Column::left("SCHEMA"),
     Column::right("REFS"),
+    Column::left("KEPT AS"),
     Column::left("NOTE"),
 ];
 
 /// The table of one source, oldest first as they come, newest first as they are shown.
-fn source(context: &Context, snapshots: &[Tagged<'_>]) -> Result<()> {
+fn source(context: &Context, snapshots: &[Tagged<'_>], kept: &Kept) -> Result<()> {
     let Some((newest, _)) = snapshots.last() else { return Ok(()) };
-    let folds = fold(snapshots, context.console.is_verbose());
+    let folds = fold(snapshots, kept, context.console.is_verbose());
     let with_year = spans_years(context, snapshots);
-    let rows: Vec<_> = folds.iter().map(|it| it.row(context, with_year)).collect();
+    let rows: Vec<_> = folds.iter().map(|it| it.row(context, kept, with_year)).collect();
     let lines = table::lines(&COLUMNS, &rows);
     let roots: Vec<_> =
         newest.record.roots.iter().map(|root| printable(&root.path).into_owned()).collect();
@@ -179,18 +204,20 @@ struct Fold<'c> {
     alike: Vec<Tagged<'c>>,
 }
 
-fn fold<'c>(snapshots: &[Tagged<'c>], each: bool) -> Vec<Fold<'c>> {
+fn fold<'c>(snapshots: &[Tagged<'c>], kept: &Kept, each: bool) -> Vec<Fold<'c>> {
     let mut folds: Vec<Fold<'c>> = Vec::new();
     for next in snapshots.iter().rev() {
         match folds.last_mut() {
-            Some(fold) if !each && is_alike(&fold.shown, next) => fold.alike.push(*next),
+            Some(fold) if !each && !kept.is_pinned(next.0.id) && is_alike(&fold.shown, next) => {
+                fold.alike.push(*next);
+            }
             _ => folds.push(Fold { shown: *next, alike: Vec::new() }),
         }
     }
     folds
 }
 
-/// A snapshot with a tag of its own is never hidden, nor one with something to say.
+/// A snapshot with a tag or a pin of its own is never hidden, nor one with something to say.
 fn is_alike((shown, _): &Tagged<'_>, (next, tags): &Tagged<'_>) -> bool {
     shown.record.manifest == next.record.manifest
         && tags.is_empty()
@@ -217,10 +244,10 @@ impl Fold<'_> {
         Some(format!("   + {number} identical, {way} {end}{added}"))
     }
 
-    fn row(&self, context: &Context, with_year: bool) -> Vec<String> {
+    fn row(&self, context: &Context, kept: &Kept, with_year: bool) -> Vec<String> {
         let (snapshot, tags) = &self.shown;
         let record = &snapshot.record;
-        let notes = tags.iter().map(|tag| format!("tag:{tag}"));
+        let notes = tags.iter().map(|tag| format!("tag:{tag}")).chain(kept.pins(snapshot.id));
         let findings = Some(wording::findings(record)).filter(|it| !it.is_empty());
         vec![
             snapshot.id.short(),
@@ -231,6 +258,7 @@ impl Fold<'_> {
             known::databases(record),
             known::schema_versions(record),
             known::references_total(record),
+            kept.brief(snapshot.id),
             notes.chain(findings).collect::<Vec<_>>().join(" "),
         ]
     }
