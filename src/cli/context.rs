@@ -19,6 +19,9 @@ use crate::cli::settings::{Environment, Given, Settings};
 use crate::cli::shell;
 use crate::cli::signals::Signals;
 
+/// Those who decide and those who remove wait so long for each other when nothing is said.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
 /// What a command works with.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -77,14 +80,6 @@ impl Context {
         Ok(())
     }
 
-    /// How long a maintainer waits for others.
-    pub(crate) fn lock_wait(&self) -> Duration {
-        self.globals.lock_wait.unwrap_or(Self::MAINTAINER_WAIT)
-    }
-
-    /// How long one who removes something waits for others when nothing is said.
-    pub(crate) const MAINTAINER_WAIT: Duration = Duration::from_secs(5);
-
     /// In which zone times are written.
     pub(crate) fn clock(&self) -> Clock<'_> {
         Clock { zone: &self.settings.zone.rules, name: &self.settings.zone.name }
@@ -103,6 +98,11 @@ impl Context {
         option("config", self.globals.config.as_deref());
         words.push(rest.to_owned());
         words.join(" ")
+    }
+
+    /// How long those who decide and those who remove wait for each other.
+    pub(crate) fn lock_wait(&self) -> Duration {
+        self.globals.lock_wait.unwrap_or(LOCK_WAIT)
     }
 
     /// Says whom one waits for.

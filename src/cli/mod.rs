@@ -80,11 +80,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Runs a command again while others hold what it needs, as long as was asked for. Locks are what a command takes first: until it has
 /// them nothing is written and nothing is said.
 fn patiently(command: &Command, context: &Context) -> Result<Exit> {
-    let wait = match command {
-        Command::Forget(_) => context.lock_wait(),
-        _ => context.globals.lock_wait.unwrap_or_default(),
-    };
-    let until = Instant::now() + wait;
+    let until = Instant::now() + context.globals.lock_wait.unwrap_or_default();
     let mut said = false;
     loop {
         let outcome = dispatch(command, context);

@@ -1,8 +1,9 @@
 //! Forgetting snapshots: first the statement that explains why a record is absent, durable; then the record goes to the trash.
+//! A fact that cannot be read goes there without one: nobody misses it.
 
 use crate::codec::fact::{Statement, Subject};
 use crate::host::Host;
-use crate::id::SnapshotId;
+use crate::id::{FactId, SnapshotId};
 use crate::repo::error::Result;
 use crate::repo::facts::Facts;
 use crate::repo::layout::{self, Trashed};
@@ -41,6 +42,13 @@ pub fn forget(
     }
     discard(backend, host.now_ns(), layout::SNAPSHOTS, &moves)?;
     Ok(known)
+}
+
+/// Gives up facts that cannot be read, so that they no longer keep anything from being removed. What they said is lost.
+pub fn forget_facts(repository: &Repository, ids: &[FactId], host: &dyn Host) -> Result<()> {
+    let _held = share_repository(repository.backend())?;
+    let moves: Vec<_> = ids.iter().map(|id| (layout::fact(id), Trashed::Fact(*id))).collect();
+    discard(repository.backend(), host.now_ns(), layout::FACTS, &moves)
 }
 
 /// What the record said. Of one that cannot be read, only what others say of it; one that no other names needs no explanation.

@@ -110,6 +110,11 @@ pub fn trashed_snapshot(directory: &str, id: &SnapshotId) -> Key {
     key(format!("{directory}/{TRASHED_SNAPSHOT}{id}"))
 }
 
+/// A fact in a directory of `trash/`.
+pub fn trashed_fact(directory: &str, id: &FactId) -> Key {
+    key(format!("{directory}/{TRASHED_FACT}{id}"))
+}
+
 /// What a name in a directory of `trash/` stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trashed {
@@ -117,6 +122,8 @@ pub enum Trashed {
     Pack(PackId),
     /// A snapshot record.
     Snapshot(SnapshotId),
+    /// A fact that could not be read.
+    Fact(FactId),
 }
 
 impl Trashed {
@@ -124,12 +131,16 @@ impl Trashed {
     pub fn of_name(name: &str) -> Option<Self> {
         let pack = name.strip_prefix(TRASHED_PACK).and_then(|id| id.parse().ok());
         let snapshot = || name.strip_prefix(TRASHED_SNAPSHOT).and_then(|id| id.parse().ok());
-        pack.map(Self::Pack).or_else(|| snapshot().map(Self::Snapshot))
+        let fact = || name.strip_prefix(TRASHED_FACT).and_then(|id| id.parse().ok());
+        pack.map(Self::Pack)
+            .or_else(|| snapshot().map(Self::Snapshot))
+            .or_else(|| fact().map(Self::Fact))
     }
 }
 
 const TRASHED_PACK: &str = "pack-";
 const TRASHED_SNAPSHOT: &str = "snapshot-";
+const TRASHED_FACT: &str = "fact-";
 
 /// The ids in a listing, each with what the listing says of it. Names that are no ids are left out: readers ignore what they do
 /// not know, and check reports it.
@@ -161,6 +172,8 @@ mod tests {
         let of = |key: Key| Trashed::of_name(key.name());
         assert_eq!(of(trashed_pack("trash/1", &pack)), Some(Trashed::Pack(pack)));
         assert_eq!(of(trashed_snapshot("trash/1", &snapshot)), Some(Trashed::Snapshot(snapshot)));
+        let fact = FactId::from_bytes([3; 32]);
+        assert_eq!(of(trashed_fact("trash/1", &fact)), Some(Trashed::Fact(fact)));
         assert_eq!(Trashed::of_name("pack-12"), None);
     }
 

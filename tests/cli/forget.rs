@@ -63,7 +63,7 @@ fn sixty_nights_of_a_new_user() {
         "{out}"
     );
     assert!(out.contains("GOES      TAKEN") && out.contains("-v shows each"), "{out}");
-    assert!(out.contains("forgotten: 49 of 60 snapshots; 11 stay\n"), "{out}");
+    assert!(out.contains("\nforgotten: 49 of 60 snapshots; 11 stay\n"), "{out}");
     assert_eq!(there(&rig, "app").len(), 11);
 
     let (again, _) = forget(&rig, &[], 0);
@@ -189,12 +189,16 @@ fn snapshots_are_forgotten_by_name_and_come_back() {
         dry.out
     );
     let run = rig.run(&["forget", "latest", "2025-11-11", &ids[1]]);
-    assert_eq!(run.out_of(0).lines().count(), 2, "{}", run.out);
+    assert_eq!(run.out_of(0).lines().count(), 3, "{}", run.out);
     assert!(run.out.starts_with(&format!(
         "forgot snapshot {} (Thu 13 Nov 2025 03:00 +01:00) of app\n",
         &ids[3][..8]
     )));
-    assert!(run.err.starts_with("hint: larder forget --undo"), "{}", run.err);
+    assert!(
+        run.out.contains("`larder forget --undo` brings it back\n") && run.err.is_empty(),
+        "{}",
+        run.err
+    );
     assert_eq!(there(&rig, "app"), ["11-10", "11-12"]);
     assert!(rig.run(&["forget", &ids[3][..8]]).err_of(1).contains("no snapshot fits"));
 
@@ -396,9 +400,15 @@ fn a_fact_that_cannot_be_read_may_be_a_pin() {
     let rig = Rig::new();
     nights(&rig, date(2025, 11, 10), 3);
     rig.run(&["pin", "latest~2"]).out_of(0);
-    damage(&only_file(&rig.repository().join("facts")), 40);
+    let fact = only_file(&rig.repository().join("facts"));
+    damage(&fact, 40);
     forget(&rig, &["--keep-last", "1"], 20);
     assert_eq!(there_unconfigured(&rig), 3);
+    let id = fact.file_name().unwrap().to_str().unwrap();
+    let run = rig.run(&["forget", id]);
+    assert_eq!(run.out_of(0), format!("gave up fact {}, which cannot be read\n", &id[..8]));
+    forget(&rig, &["--keep-last", "1"], 0);
+    assert_eq!(there_unconfigured(&rig), 1);
 }
 
 #[test]
@@ -436,4 +446,25 @@ fn the_list_says_why_each_is_kept() {
     assert!(one.out_of(0).contains("  kept as    daily 1/2; until "), "{}", one.out);
     let json = rig.json(&["snapshots", "2025-11-10"]);
     assert_eq!(json["snapshots"][0]["kept_as"], serde_json::json!([]));
+}
+
+#[test]
+fn two_that_forget_do_not_decide_at_once() {
+    let rig = Rig::new();
+    nights(&rig, date(2025, 11, 10), 2);
+    rig.run(&["forget", "latest", "--dry-run"]).out_of(0);
+    let file = fs::File::create(rig.repository().join("locks/forget")).unwrap();
+    file.lock().unwrap();
+    for arguments in [&["forget", "latest"][..], &["forget", "--keep-last", "1"]] {
+        let run = rig.run(&[arguments, &["--lock-wait", "0s"]].concat());
+        assert!(
+            run.err_of(11).contains("the choice of snapshots to keep is in use"),
+            "{}",
+            run.err
+        );
+    }
+    rig.run(&["forget", "--keep-last", "1", "--dry-run"]).out_of(0);
+    assert_eq!(there_unconfigured(&rig), 2);
+    file.unlock().unwrap();
+    rig.run(&["forget", "latest"]).out_of(0);
 }

@@ -7,6 +7,7 @@ use larder::codec::snapshot::{Finding, FindingKind};
 use larder::ops::accept::{AcceptReport, accept, is_acceptable};
 use larder::ops::catalog::Catalog;
 use larder::repo::snapshots::Snapshot;
+use larder::snapshot::retention::cause::Cause;
 use serde::Serialize;
 
 use crate::cli::args::OfSource;
@@ -91,7 +92,10 @@ fn page(context: &Context, snapshot: &Snapshot, report: &AcceptReport) -> Vec<St
 /// What became of the brake.
 fn brake(context: &Context, snapshot: &Snapshot, report: &AcceptReport) -> Option<String> {
     let source = printable(snapshot.record.source.as_bytes());
+    // What was only about files that rows name has been said.
+    let is_news = |cause: &Cause| !matches!(cause, Cause::Dangling { .. });
     if let Some(brake) = &report.released {
+        brake.causes.iter().any(is_news).then_some(())?;
         let causes = causes(brake);
         return Some(format!(
             "larder forget goes on for {source}; it had stopped because of: {causes}"

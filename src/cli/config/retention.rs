@@ -17,9 +17,9 @@ pub(crate) const KEYS: &[&str] =
 /// Reads `[retention]`. An empty one is none; one in which every rule is off is a fault: nobody knows whether all or nothing is meant.
 pub(super) fn read_retention(reader: &mut Reader<'_>, top: Section<'_>) -> Option<Located<Policy>> {
     let section = reader.section(top, ("retention", "[retention]"))?;
+    let faults = reader.faults.len();
     reader.refuse_unknown(section, KEYS);
     let line = section.table.keys().map(|key| reader.line_at(key.span().start)).min()?;
-    let faults = reader.faults.len();
     let mut keep = |key| keep(reader, section, key).unwrap_or_default();
     let policy = Policy {
         last: keep("keep_last"),

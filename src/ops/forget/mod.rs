@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::host::Host;
-use crate::id::SnapshotId;
+use crate::id::{FactId, SnapshotId};
 use crate::ops::catalog::Catalog;
 use crate::ops::naming::roots_of;
 use crate::ops::retention::rules::{Rules, Wish};
 use crate::ops::retention::{Judged, judge};
 use crate::repo::error::Damage;
-use crate::repo::forget::forget as forget_ids;
+use crate::repo::forget::{forget as forget_ids, forget_facts};
 use crate::repo::locks::{Held, decide_alone};
 use crate::repo::missing::Missing;
 use crate::repo::repository::Repository;
@@ -29,7 +29,7 @@ use crate::snapshot::select::error::SelectError;
 
 mod named;
 
-pub use named::{ByName, Named, Target};
+pub use named::{ByName, Target};
 
 /// Which snapshots are looked at. Those that are not are as if they were not there: nothing is decided about them, and they fill no
 /// period.
@@ -229,7 +229,7 @@ fn doubt(catalog: &Catalog<'_>, held: usize) -> Option<Doubt> {
     (!is_certain).then_some(doubt)
 }
 
-/// Forgets the snapshots that are named, whatever the policy says of them. A pinned one stays, and the last one of a source goes
+/// Forgets the snapshots that are named, whatever the policy says of them, and gives up facts that cannot be read. A pinned one stays, and the last one of a source goes
 /// only with permission: then nothing at all is done.
 pub fn by_name(repository: &Repository, options: &ByName, host: &dyn Host) -> Result<Vec<Target>> {
     let _held = decide(repository, options.dry_run, options.wait)?;
@@ -243,8 +243,10 @@ pub fn by_name(repository: &Repository, options: &ByName, host: &dyn Host) -> Re
         let facts = catalog.facts();
         facts.allow_writing()?;
         facts.allow_pruning()?;
-        let ids: Vec<SnapshotId> = targets.iter().map(|target| target.id).collect();
+        let ids: Vec<SnapshotId> = targets.iter().filter_map(Target::snapshot).collect();
         forget_ids(repository, &ids, host)?;
+        let ids: Vec<FactId> = targets.iter().filter_map(Target::fact).collect();
+        forget_facts(repository, &ids, host)?;
     }
     Ok(targets)
 }

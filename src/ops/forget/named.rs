@@ -1,4 +1,4 @@
-//! Finding the snapshots that are to be forgotten by name.
+//! Finding what is to be forgotten by name.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,9 +6,11 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::error::{Error, Result};
-use crate::id::SnapshotId;
+use crate::id::{FactId, SnapshotId};
 use crate::ops::catalog::Catalog;
 use crate::ops::retention::{judge, pins_of};
+use crate::repo::error::Damage;
+use crate::repo::layout;
 use crate::repo::snapshots::Snapshot;
 use crate::snapshot::retention::brake::Limits;
 use crate::snapshot::retention::emptied;
@@ -32,22 +34,36 @@ pub struct ByName {
 
 /// What a name has led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Named {
+pub enum Target {
     /// A snapshot.
     Snapshot(Box<Snapshot>),
-    /// A record that cannot be read.
-    Unreadable,
-    /// A snapshot of this source that should be there and is not.
-    Missing(String),
+    /// A snapshot whose record cannot be read.
+    Unreadable(SnapshotId),
+    /// A snapshot that should be there and is not.
+    Missing {
+        /// Its id.
+        id: SnapshotId,
+        /// The source that it is said to belong to.
+        source: String,
+    },
+    /// A fact that cannot be read.
+    Fact(FactId),
 }
 
-/// What is forgotten.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Its id.
-    pub id: SnapshotId,
-    /// What it is.
-    pub named: Named,
+impl Target {
+    /// The snapshot, if it is one.
+    pub fn snapshot(&self) -> Option<SnapshotId> {
+        match self {
+            Self::Snapshot(snapshot) => Some(snapshot.id),
+            Self::Unreadable(id) | Self::Missing { id, .. } => Some(*id),
+            Self::Fact(_) => None,
+        }
+    }
+
+    /// The fact, if it is one.
+    pub(super) fn fact(&self) -> Option<FactId> {
+        if let Self::Fact(id) = self { Some(*id) } else { None }
+    }
 }
 
 /// Everything that is meant, each once.
@@ -58,36 +74,41 @@ pub(super) fn find(catalog: &Catalog<'_>, options: &ByName) -> Result<Vec<Target
             target
         } else {
             let source = options.source.as_deref();
-            let snapshot = catalog.select(name, source, &options.zone)?.clone();
-            Target { id: snapshot.id, named: Named::Snapshot(Box::new(snapshot)) }
+            let snapshot = catalog.select(name, source, &options.zone)?;
+            Target::Snapshot(Box::new(snapshot.clone()))
         };
-        if targets.iter().all(|it| it.id != target.id) {
+        if !targets.contains(&target) {
             targets.push(target);
         }
     }
     Ok(targets)
 }
 
-/// A snapshot of which only the id is left. All of its digits are wanted: nothing else says that the right one is meant.
+/// Something of which only the id is left. All of its digits are wanted: nothing else says that the right one is meant.
 fn lost(catalog: &Catalog<'_>, name: &str) -> Option<Target> {
-    let id: SnapshotId = name.to_ascii_lowercase().parse().ok()?;
+    let name = name.to_ascii_lowercase();
+    let id: SnapshotId = name.parse().ok()?;
     let listing = catalog.listing();
     if listing.ids.contains(&id) {
         let is_readable = listing.snapshots.iter().any(|snapshot| snapshot.id == id);
-        return (!is_readable).then_some(Target { id, named: Named::Unreadable });
+        return (!is_readable).then_some(Target::Unreadable(id));
     }
-    let missing = catalog.missing().into_iter().find(|missing| missing.id == id)?;
-    Some(Target { id, named: Named::Missing(missing.source) })
+    if let Some(missing) = catalog.missing().into_iter().find(|missing| missing.id == id) {
+        return Some(Target::Missing { id, source: missing.source });
+    }
+    let fact: FactId = name.parse().ok()?;
+    let key = layout::fact(&fact).to_string();
+    let is_this = |it: &Damage| matches!(it, Damage::Object { object, .. } if *object == key);
+    catalog.facts().damage.iter().any(is_this).then_some(Target::Fact(fact))
 }
 
 /// A pin is a word given: who wants to break it takes it back first.
 pub(super) fn refuse_pinned(catalog: &Catalog<'_>, targets: &[Target], now_ns: i64) -> Result<()> {
-    for target in targets {
-        let pins = pins_of(catalog, target.id);
+    for id in targets.iter().filter_map(Target::snapshot) {
+        let pins = pins_of(catalog, id);
         let holding = pins.iter().find(|pin| pin.until_ns.is_none_or(|until| until >= now_ns));
         if let Some(pin) = holding {
-            let (snapshot, name) = (target.id.short(), pin.name.clone());
-            return Err(Error::Pinned { snapshot, name });
+            return Err(Error::Pinned { snapshot: id.short(), name: pin.name.clone() });
         }
     }
     Ok(())
@@ -95,9 +116,8 @@ pub(super) fn refuse_pinned(catalog: &Catalog<'_>, targets: &[Target], now_ns: i
 
 pub(super) fn refuse_last(catalog: &Catalog<'_>, targets: &[Target]) -> Result<()> {
     let points = judge(catalog, &Limits::default()).points;
-    let removed: BTreeSet<SnapshotId> = targets.iter().map(|target| target.id).collect();
-    let emptied = emptied(&points, &removed);
-    match emptied.first() {
+    let removed: BTreeSet<SnapshotId> = targets.iter().filter_map(Target::snapshot).collect();
+    match emptied(&points, &removed).first() {
         None => Ok(()),
         Some(source) => Err(Error::LastOfSource { source_name: (*source).to_owned() }),
     }

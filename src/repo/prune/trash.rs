@@ -89,7 +89,7 @@ impl Discarded {
             match Trashed::of_name(&object.name) {
                 Some(Trashed::Pack(id)) => found.packs.push((id, object.len)),
                 Some(Trashed::Snapshot(id)) => found.snapshots.push(id),
-                None => {}
+                Some(Trashed::Fact(_)) | None => {}
             }
             found.bytes = found.bytes.saturating_add(object.len);
             found.names.push(object.name);
@@ -160,6 +160,7 @@ fn move_one(backend: &dyn Backend, directory: &str, key: &Key, what: Trashed) ->
     let to = match what {
         Trashed::Pack(id) => layout::trashed_pack(directory, &id),
         Trashed::Snapshot(id) => layout::trashed_snapshot(directory, &id),
+        Trashed::Fact(id) => layout::trashed_fact(directory, &id),
     };
     for _ in 1..ATTEMPTS {
         match backend.rename(key, &to) {

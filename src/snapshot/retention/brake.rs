@@ -318,7 +318,7 @@ mod tests {
             causes(&two(database.clone(), database), &[])
         };
         assert_eq!(dangling(10, 8, 0), ["2 files that app.db names are not there (files)"]);
-        assert_eq!(dangling(10, 8, 1), ["1 files that app.db names are not there (files)"]);
+        assert_eq!(dangling(10, 8, 1), ["1 file that app.db names is not there (files)"]);
         assert!(dangling(10, 8, 2).is_empty());
         assert!(dangling(0, 8, 2).is_empty(), "numbers that do not add up are no reason");
     }

@@ -63,20 +63,27 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shrank { what, before, now } => match what {
-                Shrunk::Files => write!(f, "{now} files, there were {before}"),
-                Shrunk::Bytes => write!(f, "{now} bytes, there were {before}"),
+                Shrunk::Files => write!(f, "{}, there were {before}", many(*now, "file")),
+                Shrunk::Bytes => write!(f, "{}, there were {before}", many(*now, "byte")),
                 Shrunk::Rows { database, table } => {
-                    write!(f, "{now} rows in {table} of {}, there were {before}", shown(database))
+                    let (rows, database) = (many(*now, "row"), shown(database));
+                    write!(f, "{rows} in {table} of {database}, there were {before}")
                 }
                 Shrunk::Database(database) => write!(f, "{} is gone", shown(database)),
             },
             Self::CheckFailed { database, problem } => write!(f, "{}: {problem}", shown(database)),
             Self::Dangling { database, references, count } => {
-                let database = shown(database);
-                write!(f, "{count} files that {database} names are not there ({references})")
+                let (files, database) = (many(*count, "file"), shown(database));
+                let are = if *count == 1 { "is" } else { "are" };
+                write!(f, "{files} that {database} names {are} not there ({references})")
             }
         }
     }
+}
+
+fn many(count: u64, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
 }
 
 /// A name for people: control characters and what is no UTF-8 are escaped.

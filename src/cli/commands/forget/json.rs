@@ -1,6 +1,6 @@
 //! What forgetting came to, in JSON.
 
-use larder::ops::forget::{Named, OfSource, PolicyReport, Target};
+use larder::ops::forget::{OfSource, PolicyReport, Target};
 use larder::ops::retention::rules::Origin;
 use larder::snapshot::retention::{Decision, Verdict};
 use serde::Serialize;
@@ -136,16 +136,21 @@ struct TargetBody {
 /// The document of forgetting by name.
 pub(super) fn named(context: &Context, targets: &[Target], dry_run: bool) -> Result<()> {
     let body = |target: &Target| {
-        let (was, source, time_ns) = match &target.named {
-            Named::Snapshot(snapshot) => {
+        let (was, source, time_ns) = match target {
+            Target::Snapshot(snapshot) => {
                 let record = &snapshot.record;
                 ("snapshot", Some(record.source.clone()), Some(record.time_ns))
             }
-            Named::Unreadable => ("unreadable", None, None),
-            Named::Missing(source) => ("missing", Some(source.clone()), None),
+            Target::Unreadable(_) => ("unreadable", None, None),
+            Target::Missing { source, .. } => ("missing", Some(source.clone()), None),
+            Target::Fact(_) => ("fact", None, None),
+        };
+        let id = match target {
+            Target::Fact(id) => id.to_string(),
+            other => other.snapshot().map(|id| id.to_string()).unwrap_or_default(),
         };
         let time = time_ns.map(|time_ns| times::rfc3339(time_ns, context.clock().zone));
-        TargetBody { id: target.id.to_string(), was, source, time }
+        TargetBody { id, was, source, time }
     };
     context.console.document(&Document::new(NamedBody {
         dry_run,

@@ -90,7 +90,7 @@ impl ForgetArgs {
             allow_last: self.allow_last,
             limits: Limits::default(),
             dry_run: self.dry_run,
-            wait: Duration::ZERO,
+            wait: context.lock_wait(),
         }
     }
 }

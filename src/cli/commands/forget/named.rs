@@ -1,10 +1,8 @@
 //! Forgetting by name.
 
-use std::time::Duration;
+use larder::ops::forget::{ByName, Target, by_name};
 
-use larder::ops::forget::{ByName, Named, Target, by_name};
-
-use super::{ForgetArgs, json};
+use super::{ForgetArgs, json, undo};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
@@ -20,7 +18,7 @@ pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
         zone: context.settings.zone.rules.clone(),
         allow_last: args.allow_last,
         dry_run: args.dry_run,
-        wait: Duration::ZERO,
+        wait: context.lock_wait(),
     };
     let targets = by_name(&repository, &options, &context.host)?;
     let said = match context.console.form() {
@@ -32,37 +30,32 @@ pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
 
 fn page(context: &Context, targets: &[Target], dry_run: bool) -> Result<()> {
     for target in targets {
-        let text = if context.console.is_quiet() {
-            target.id.to_string()
-        } else {
-            line(context, target, dry_run)
+        let text = match target {
+            _ if !context.console.is_quiet() => line(context, target, dry_run),
+            Target::Fact(id) => id.to_string(),
+            other => other.snapshot().map(|id| id.to_string()).unwrap_or_default(),
         };
         context.console.line(&text)?;
     }
-    let can_come_back = targets.iter().any(|it| matches!(it.named, Named::Snapshot(_)));
-    if can_come_back && !dry_run {
-        context.console.hint(&format!(
-            "{}   # brings back what was forgotten last, until a prune empties the trash",
-            context.command("forget --undo")
-        ));
-    }
-    Ok(())
+    let can_come_back = targets.iter().any(|it| matches!(it, Target::Snapshot(_)));
+    if can_come_back && !dry_run { undo::offer(context) } else { Ok(()) }
 }
 
 fn line(context: &Context, target: &Target, dry_run: bool) -> String {
     let (forgot, gave_up) =
         if dry_run { ("would forget", "would give up") } else { ("forgot", "gave up") };
-    match &target.named {
-        Named::Snapshot(snapshot) => {
+    match target {
+        Target::Snapshot(snapshot) => {
             let source = printable(snapshot.record.source.as_bytes());
             format!("{forgot} snapshot {} of {source}", context.describe(snapshot))
         }
-        Named::Unreadable => {
-            format!("{gave_up} snapshot {}, whose record cannot be read", target.id.short())
+        Target::Unreadable(id) => {
+            format!("{gave_up} snapshot {}, whose record cannot be read", id.short())
         }
-        Named::Missing(source) => {
+        Target::Missing { id, source } => {
             let source = printable(source.as_bytes());
-            format!("{gave_up} snapshot {} of {source}, which is missing", target.id.short())
+            format!("{gave_up} snapshot {} of {source}, which is missing", id.short())
         }
+        Target::Fact(id) => format!("{gave_up} fact {}, which cannot be read", id.short()),
     }
 }

@@ -5,7 +5,7 @@ use larder::ops::retention::rules::Change;
 use larder::snapshot::retention::policy::Policy;
 use larder::snapshot::retention::{Decision, Verdict};
 
-use super::origin;
+use super::{origin, undo};
 use crate::cli::context::Context;
 use crate::cli::failure::Result;
 use crate::cli::output::escape::printable;
@@ -38,7 +38,8 @@ pub(super) fn page(context: &Context, report: &PolicyReport, dry_run: bool) -> R
     if !report.sources.is_empty() {
         context.console.line("")?;
     }
-    context.console.line(&summary(report, dry_run))
+    context.console.line(&summary(report, dry_run))?;
+    if dry_run || report.forgotten.is_empty() { Ok(()) } else { undo::offer(context) }
 }
 
 fn stored(change: &Change, dry_run: bool) -> String {

@@ -28,12 +28,17 @@ pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
         let report = UndoReport { back: snapshots, kept: Vec::new() };
         return said(context, &report, true);
     }
-    let progress =
-        Progress::new(&context.console, &context.signals).in_zone(&context.settings.zone.rules);
+    let progress = Progress::new(&context.console, &context.signals);
     let patience = Patience { wait: context.lock_wait(), observer: &progress };
     let report = undo(&repository, &ids, &context.host, patience)?;
     drop(progress);
     said(context, &report, false)
+}
+
+/// Says that there is a way back.
+pub(super) fn offer(context: &Context) -> Result<()> {
+    let undo = context.command("forget --undo");
+    context.console.detail(&format!("until a prune empties the trash, `{undo}` brings it back"))
 }
 
 /// Those that are named, else all that were forgotten at the last moment at which anything was.
