@@ -1892,24 +1892,32 @@ class Restore:
         """`what` is an open file or directory, or the name of something in the spool that is not to be opened."""
         follow = {} if isinstance(what, int) else {"follow_symlinks": False}
 
-        def attempt(step: str, action: Callable, *arguments, **options) -> None:
+        def attempt(step: str, action: Callable, *arguments, **options) -> bool:
             try:
                 action(*arguments, **options)
+                return True
             except (OSError, OverflowError, NotImplementedError) as e:
                 self.report.problem(f"{show(b'/'.join(parts))}: {step}: {getattr(e, 'strerror', None) or e}")
+                return False
 
         # The owner first: a change of owner takes set-id bits and capabilities away. The mode after the attributes: it may forbid writing.
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            attempt("owner", os.chown, what, entry.owner, entry.group, **follow)
-        elif entry.owner != os.geteuid():
-            self.owners += 1
+        mode = entry.mode
+        if os.geteuid() == 0:
+            owned = attempt("owner", os.chown, what, entry.owner, entry.group, **follow)
+        else:
+            owned = (entry.owner, entry.group) == (os.geteuid(), os.getegid())
+            self.owners += not owned
+        if not owned and mode & 0o6000 and entry.kind != DIRECTORY:
+            # To run as somebody else than it was meant for would be worse than not to.
+            mode &= ~0o6000
+            self.report.problem(f"{show(b'/'.join(parts))}: set-id bits left out, because it belongs to somebody else now")
         for name, value in entry.attributes:
             if hasattr(os, "setxattr"):
                 attempt(f"attribute {show(name)}", os.setxattr, what, name, value, **follow)
             else:
                 self.report.problem(f"{show(b'/'.join(parts))}: attribute {show(name)}: this system has none that Python can set")
         if entry.kind != SYMLINK:
-            attempt("mode", os.chmod, what, entry.mode)
+            attempt("mode", os.chmod, what, mode)
         attempt("time", os.utime, what, ns=(entry.modified, entry.modified), **follow)
 
 
