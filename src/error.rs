@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::observe::Occupied;
 use crate::repo::backend::BackendError;
 use crate::repo::error::RepoError;
 use crate::snapshot::archive::ArchiveError;
@@ -129,6 +130,15 @@ impl Error {
         Self::Repo(error.into())
     }
 
+    /// What others hold, if that is what is in the way.
+    pub fn occupied(&self) -> Option<&Occupied> {
+        match self {
+            Self::Repo(RepoError::Locked(occupied))
+            | Self::Snapshot(SnapshotError::Repo(RepoError::Locked(occupied))) => Some(occupied),
+            _ => None,
+        }
+    }
+
     /// What a front end may branch on.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -159,9 +169,9 @@ impl Error {
 fn repo_kind(error: &RepoError) -> ErrorKind {
     match error {
         RepoError::NoRepository { .. } => ErrorKind::NoRepository,
-        RepoError::Locked { .. } => ErrorKind::Locked,
+        RepoError::Locked(_) => ErrorKind::Locked,
         RepoError::Unsupported { .. } => ErrorKind::Unsupported,
-        RepoError::Damaged(_) => ErrorKind::Damage,
+        RepoError::Damaged(_) | RepoError::Missing { .. } => ErrorKind::Damage,
         RepoError::Cancelled => ErrorKind::Interrupted,
         error if error.is_no_space() => ErrorKind::NoSpace,
         _ => ErrorKind::Failed,

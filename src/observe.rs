@@ -22,6 +22,8 @@ pub enum Phase {
     CheckData,
     /// Walking manifests to learn what snapshots need.
     Mark,
+    /// Writing again what lives in packs that are to go.
+    Rewrite,
 }
 
 /// How much a phase has to do, as far as it is known.
@@ -57,6 +59,38 @@ impl fmt::Display for Warning {
     }
 }
 
+/// A program that is at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// What it does, as on the command line.
+    pub command: String,
+    /// The machine that it runs on.
+    pub host: String,
+    /// Its process there.
+    pub pid: u32,
+    /// Since when, nanoseconds since 1970.
+    pub since_ns: i64,
+}
+
+/// Something that others hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occupied {
+    /// What is held.
+    pub what: String,
+    /// Who is at work and has said so, which those do not who only read.
+    pub holders: Vec<Holder>,
+}
+
+impl fmt::Display for Occupied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is in use", self.what)?;
+        for (n, Holder { command, host, pid, .. }) in self.holders.iter().enumerate() {
+            write!(f, "{} `{command}` on {host}, process {pid}", if n == 0 { " by" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
 /// Receives progress and warnings from any thread; says when to stop.
 pub trait Observer: Sync {
     /// A phase begins; the phase before it has ended.
@@ -67,6 +101,12 @@ pub trait Observer: Sync {
 
     /// Something is not as it should be; the work goes on.
     fn warn(&self, warning: Warning);
+
+    /// Something that a person may want to know now; nothing is wrong.
+    fn remark(&self, _: Warning) {}
+
+    /// Somebody else is waited for; said once a wait.
+    fn waits(&self, _for: &Occupied) {}
 
     /// True once the work should stop at the next safe point.
     fn cancelled(&self) -> bool {

@@ -574,10 +574,9 @@ def decode_entry(d: Decoder) -> Entry:
     must(mode <= 0o7777, "a mode with more bits than a mode has")
     must(ascend([name for name, _ in attributes]), "attributes that do not ascend")
     must(all(name and b"\0" not in name for name, _ in attributes), "an attribute with an impossible name")
-    for tag in (1, 2):
-        must(len(extensions.get(tag, bytes(32))) == 32, "a hash of a file that is not 32 bytes long")
+    hashes = [extensions.get(tag) for tag in (1, 2)]
     return Entry(root, path, kind, file, target, numbers, mode, owner, group, modified, device, inode, names, attributes,
-                 extensions.get(1), extensions.get(2))
+                 *(h if h is not None and len(h) == 32 else None for h in hashes))
 
 
 def decode_child(d: Decoder) -> Child:
@@ -645,6 +644,7 @@ def decode_list(data: bytes) -> Tuple[int, List[Chunk]]:
     d.extensions()
     d.end()
     must(level <= 8 and items != [] and all(length >= 1 for _, length in items), "a content list that cannot be")
+    must(sum(length for _, length in items) < 1 << 64, "a content list of an impossible length")
     must(level > 0 or all(length <= LONGEST_BLOB for _, length in items), "a chunk that is too long")
     return level, items
 
@@ -1356,7 +1356,7 @@ def decode_database(d: Decoder) -> Database:
     version = d.option(d.id)
     d.option(lambda: decode_knowledge(d))
     d.list(lambda: decode_references(d), 64)
-    must(len(d.extensions().get(1, bytes(32))) == 32, "a hash of queries that is not 32 bytes long")
+    d.extensions()
     return Database(root, path, label, version)
 
 
@@ -1374,15 +1374,17 @@ def decode_knowledge(d: Decoder) -> None:
     d.i32(), d.i32()
     d.option(d.id)
     d.option(lambda: d.text(255))
-    tables = d.list(lambda: (d.text(), d.u64()), 2048)
+    tables = d.list(lambda: (d.text(255), d.u64()), 2048)
     must(ascend([name.encode() for name, _ in tables]), "tables that do not ascend")
     d.u32()
 
 
 def decode_references(d: Decoder) -> None:
-    must(1 <= len(d.text(255)), "references without a name")
+    no_controls(d.text(), 255)
     check_path(d.bytes())
-    d.u64(), d.u64(), d.u64(), d.u64(), d.u64(), d.u32()
+    named, present, accepted, newer = d.u64(), d.u64(), d.u64(), d.u64()
+    must(present + accepted <= named and newer <= present, "references that do not add up")
+    d.u64(), d.u32()
     d.option(d.text)
 
 
@@ -1429,7 +1431,7 @@ def decode_fact(data: bytes, fact_id: bytes) -> Fact:
         said += (d.bool(), d.bool(), d.bool())
     elif number == 4:
         said += (no_controls(d.text(), 255, also="/"), d.u64(), d.list(d.id, 16384))
-        must(said[2] < 1 << 48, "a sequence that is too high")
+        must(said[2] < 1 << 48 and len(said[3]) == len(set(said[3])), "a sequence that is too high, or a snapshot twice")
     elif number == 5:
         said += (no_controls(d.text(), 255, also="/"), d.list(lambda: d.raw(16), 1000))
         must(len(said[2]) == len(set(said[2])), "a finding twice")
@@ -1890,24 +1892,32 @@ class Restore:
         """`what` is an open file or directory, or the name of something in the spool that is not to be opened."""
         follow = {} if isinstance(what, int) else {"follow_symlinks": False}
 
-        def attempt(step: str, action: Callable, *arguments, **options) -> None:
+        def attempt(step: str, action: Callable, *arguments, **options) -> bool:
             try:
                 action(*arguments, **options)
+                return True
             except (OSError, OverflowError, NotImplementedError) as e:
                 self.report.problem(f"{show(b'/'.join(parts))}: {step}: {getattr(e, 'strerror', None) or e}")
+                return False
 
         # The owner first: a change of owner takes set-id bits and capabilities away. The mode after the attributes: it may forbid writing.
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            attempt("owner", os.chown, what, entry.owner, entry.group, **follow)
-        elif entry.owner != os.geteuid():
-            self.owners += 1
+        mode = entry.mode
+        if os.geteuid() == 0:
+            owned = attempt("owner", os.chown, what, entry.owner, entry.group, **follow)
+        else:
+            owned = (entry.owner, entry.group) == (os.geteuid(), os.getegid())
+            self.owners += not owned
+        if not owned and mode & 0o6000 and entry.kind != DIRECTORY:
+            # To run as somebody else than it was meant for would be worse than not to.
+            mode &= ~0o6000
+            self.report.problem(f"{show(b'/'.join(parts))}: set-id bits left out, because it belongs to somebody else now")
         for name, value in entry.attributes:
             if hasattr(os, "setxattr"):
                 attempt(f"attribute {show(name)}", os.setxattr, what, name, value, **follow)
             else:
                 self.report.problem(f"{show(b'/'.join(parts))}: attribute {show(name)}: this system has none that Python can set")
         if entry.kind != SYMLINK:
-            attempt("mode", os.chmod, what, entry.mode)
+            attempt("mode", os.chmod, what, mode)
         attempt("time", os.utime, what, ns=(entry.modified, entry.modified), **follow)
 
 

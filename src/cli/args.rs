@@ -1,14 +1,16 @@
 //! The command line, as clap reads it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::commands::{
-    accept, backup, cat, check, config, demo, diff, doctor, forget, init, ls, pin, restore,
+    accept, backup, cat, check, config, demo, diff, doctor, forget, init, ls, pin, prune, restore,
     sample_writer, snapshots, tag,
 };
+use crate::cli::output::units::parse_duration;
 use crate::cli::overview;
 
 /// Snapshots of a live application's directory, its SQLite databases and files as one.
@@ -61,6 +63,9 @@ pub(crate) struct Globals {
         hide_possible_values = true
     )]
     pub(crate) color: Colors,
+    /// Wait so long for others who use the repository, and say whom one waits for [default: 0s; prune: 5s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) lock_wait: Option<Duration>,
     /// Show no progress
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
@@ -99,6 +104,7 @@ pub(crate) enum Command {
     Check(check::CheckArgs),
     Forget(forget::ForgetArgs),
     Pin(pin::PinArgs),
+    Prune(prune::PruneArgs),
     Accept(accept::AcceptArgs),
     #[command(override_usage = "larder tag [OPTIONS] <SNAP> <+TAG|-TAG>...")]
     Tag(tag::TagArgs),

@@ -1,7 +1,9 @@
 //! What every command works with: settings, console, machine, signals.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use larder::observe::Occupied;
 use larder::ops::open::open_local;
 use larder::repo::repository::Repository;
 
@@ -12,9 +14,13 @@ use crate::cli::hints;
 use crate::cli::host::Machine;
 use crate::cli::output::console::Console;
 use crate::cli::output::json::snapshot::Clock;
+use crate::cli::output::wording;
 use crate::cli::settings::{Environment, Given, Settings};
 use crate::cli::shell;
 use crate::cli::signals::Signals;
+
+/// Those who decide and those who remove wait so long for each other when nothing is said.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// What a command works with.
 #[derive(Debug)]
@@ -94,6 +100,16 @@ impl Context {
         words.join(" ")
     }
 
+    /// How long those who decide and those who remove wait for each other.
+    pub(crate) fn lock_wait(&self) -> Duration {
+        self.globals.lock_wait.unwrap_or(LOCK_WAIT)
+    }
+
+    /// Says whom one waits for.
+    pub(crate) fn say_who_is_waited_for(&self, occupied: &Occupied) {
+        self.console.note(wording::waiting(occupied, &self.settings.zone.rules));
+    }
+
     /// Says why something failed, and what to do; returns how the process ends because of it.
     pub(crate) fn report(&self, failure: &Failure) -> Exit {
         let exit = match failure.exit() {
@@ -107,7 +123,10 @@ impl Context {
             }
             Failure::Library(error) => {
                 let hint = hints::for_error(error, self);
-                let text = self.console.brief(&in_full(error));
+                let text = match error.occupied() {
+                    Some(occupied) => wording::occupied(occupied, &self.settings.zone.rules),
+                    None => self.console.brief(&in_full(error)),
+                };
                 self.console.failure(exit, &text, hint.as_deref());
             }
         }

@@ -1,6 +1,7 @@
 //! What to do about an error of the library: one command, or none.
 
 use larder::error::{Error, ErrorKind};
+use larder::repo::error::RepoError;
 use larder::snapshot::restore::error::RestoreError;
 use larder::snapshot::select::error::SelectError;
 use larder::snapshot::source::error::SourceError;
@@ -37,6 +38,10 @@ pub(crate) fn for_error(error: &Error, context: &Context) -> Option<String> {
         Error::Restore(RestoreError::InUse { .. }) => Some(
             "stop the application that has it open, then run the same command again".to_owned(),
         ),
+        Error::Repo(RepoError::Missing { id, .. }) => Some(format!(
+            "put its record back from a copy, or: {}",
+            context.command(&format!("forget {}", id.short()))
+        )),
         _ => for_kind(error.kind(), context),
     }
 }
@@ -45,7 +50,7 @@ fn for_kind(kind: ErrorKind, context: &Context) -> Option<String> {
     match kind {
         ErrorKind::NoRepository => Some(no_repository(context)),
         ErrorKind::Locked => Some(
-            "wait until it ends, then run the same command again; who is dead holds nothing"
+            "add --lock-wait 10m, or run it again when that has ended; who is dead holds nothing"
                 .to_owned(),
         ),
         ErrorKind::Damage => Some(context.command("check --read-data")),

@@ -8,13 +8,15 @@
 //! Invariant: a command returns how it ended; only `main` ends the process.
 
 use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
 
 use crate::cli::args::{Cli, Command, Globals};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Result;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Console;
 
 mod args;
@@ -47,8 +49,10 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Exit {
-    let streams =
-        matches!(cli.command, Some(Command::Backup(_) | Command::Restore(_) | Command::Check(_)));
+    let streams = matches!(
+        cli.command,
+        Some(Command::Backup(_) | Command::Restore(_) | Command::Check(_) | Command::Prune(_))
+    );
     let console = Console::new(&cli.globals, streams);
     match &cli.command {
         None => console.end(&console.page(&overview::page()).map(|()| Exit::Ok)),
@@ -64,9 +68,32 @@ fn with_context(command: &Command, globals: &Globals, console: Console) -> Exit 
         Ok(context) => context,
         Err((console, failure)) => return console.end(&Err(failure)),
     };
-    match dispatch(command, &context) {
+    match patiently(command, &context) {
         Ok(exit) => exit,
         Err(failure) => context.report(&failure),
+    }
+}
+
+/// Between two attempts to get what others hold.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Runs a command again while others hold what it needs, as long as was asked for. Locks are what a command takes first: until it has
+/// them nothing is written and nothing is said.
+fn patiently(command: &Command, context: &Context) -> Result<Exit> {
+    let until = Instant::now() + context.globals.lock_wait.unwrap_or_default();
+    let mut said = false;
+    loop {
+        let outcome = dispatch(command, context);
+        let Err(Failure::Library(error)) = &outcome else { return outcome };
+        let Some(occupied) = error.occupied() else { return outcome };
+        if Instant::now() + PAUSE >= until || context.signals.asked_to_stop() {
+            return outcome;
+        }
+        if !said {
+            context.say_who_is_waited_for(occupied);
+            said = true;
+        }
+        thread::sleep(PAUSE);
     }
 }
 
@@ -82,6 +109,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Check(args) => commands::check::run(args, context),
         Command::Forget(args) => commands::forget::run(args, context),
         Command::Pin(args) => commands::pin::run(args, context),
+        Command::Prune(args) => commands::prune::run(args, context),
         Command::Accept(args) => commands::accept::run(args, context),
         Command::Tag(args) => commands::tag::run(args, context),
         Command::Doctor(args) => commands::doctor::run(args, context),

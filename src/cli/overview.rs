@@ -7,7 +7,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Save", &["init", "backup"]),
     ("Look", &["snapshots", "ls", "diff"]),
     ("Get", &["restore", "cat"]),
-    ("Keep", &["check", "forget", "pin", "tag", "accept"]),
+    ("Keep", &["check", "forget", "prune", "pin", "tag", "accept"]),
     ("More", &["doctor", "config", "demo"]),
 ];
 
@@ -22,6 +22,7 @@ const SUMMARIES: &[(&str, &str)] = &[
     ("cat", "write one file to standard output"),
     ("check", "look for damage, offline"),
     ("forget", "remove the snapshots that the policy does not keep, or some by name"),
+    ("prune", "give back the room of what no snapshot needs"),
     ("pin", "keep a snapshot whatever the policy says"),
     ("accept", "say that a snapshot is as it should be, so that its findings no longer count"),
     ("tag", "give tags to a snapshot, or take them away"),

@@ -31,7 +31,9 @@ impl Kind {
         }
     }
 
-    fn of_byte(byte: u8) -> Option<Self> {
+    /// That of a page, none if it is no tree page.
+    pub(super) fn of_page(page: &[u8], number: u32) -> Option<Self> {
+        let byte = *page.get(header_at(number))?;
         Self::ALL.into_iter().find(|kind| kind.byte() == byte)
     }
 
@@ -89,8 +91,20 @@ pub(super) fn u16_at(page: &[u8], at: usize) -> Option<usize> {
 impl Tree {
     /// Reads the cells of page `number`, none if it is no tree page.
     pub(super) fn read(page: &[u8], number: u32, usable: usize) -> Option<Self> {
-        let header = header_at(number);
-        let kind = Kind::of_byte(*page.get(header)?)?;
+        let mut cells = Vec::new();
+        let kind = Self::read_cells(page, number, usable, &mut cells)?;
+        Some(Self { kind, cells })
+    }
+
+    /// The same into `cells`, which hold nothing of use if it is no tree page.
+    pub(super) fn read_cells(
+        page: &[u8],
+        number: u32,
+        usable: usize,
+        cells: &mut Vec<Span>,
+    ) -> Option<Kind> {
+        cells.clear();
+        let (header, kind) = (header_at(number), Kind::of_page(page, number)?);
         let count = u16_at(page, header + 3)?;
         let array = header + kind.header_bytes();
         let body = array + 2 * count;
@@ -98,7 +112,7 @@ impl Tree {
             return None;
         }
         let (local, page) = (Local::of(kind, usable), page.get(..usable)?);
-        let mut cells = Vec::with_capacity(count);
+        cells.reserve_exact(count);
         for place in page.get(array..body)?.chunks_exact(2) {
             let at = u16_at(place, 0)?;
             let len = local.cell_bytes(kind, page.get(at..)?)?;
@@ -107,7 +121,7 @@ impl Tree {
             }
             cells.push(Span { at, len });
         }
-        Some(Self { kind, cells })
+        Some(kind)
     }
 }
 

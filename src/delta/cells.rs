@@ -36,12 +36,6 @@ impl<'a> Origins<'a> {
     pub(super) fn base_image(&self) -> Option<&'a [u8]> {
         self.get(self.base).map(|(_, image)| image)
     }
-
-    /// The page in `slot` as a tree page.
-    pub(super) fn tree(&self, slot: usize) -> Option<Tree> {
-        let (number, image) = self.get(slot)?;
-        Tree::read(image, number, self.shape.usable())
-    }
 }
 
 /// A cell of the page that is made.
@@ -70,54 +64,83 @@ pub(super) enum Content {
     Unlike,
 }
 
+/// What a script tells. The room of one is used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The cells of the page, in the order of their keys.
+    pub(super) cells: Vec<Cell>,
+    sources: Vec<Source>,
+}
+
+/// A slot.
+#[derive(Debug, Default)]
+struct Source {
+    /// Whether it has cells, once that was looked at.
+    is_tree: Option<bool>,
+    cells: Vec<Span>,
+}
+
+impl Told {
+    /// The cells that `items` tell, and those of the base, if it has some.
+    pub(super) fn tell(
+        &mut self,
+        origins: &Origins<'_>,
+        laying: Laying,
+        items: &[Item],
+    ) -> Result<(), Refused> {
+        self.cells.clear();
+        let slots = self.sources.len().max(origins.others.len() + 1);
+        self.sources.resize_with(slots, Source::default);
+        for source in &mut self.sources {
+            source.is_tree = None;
+        }
+        let mut walk = Walk { origins, laying, told: self, slot: origins.base, cursor: 0 };
+        items.iter().try_for_each(|item| walk.step(*item))
+    }
+
+    /// The cells of the base, which must have some.
+    pub(super) fn base_cells(
+        &mut self,
+        origins: &Origins<'_>,
+    ) -> Result<(&[Cell], &[Span]), Refused> {
+        let base = self.sources.get_mut(origins.base).ok_or(NO_SOURCE)?;
+        Ok((&self.cells, base.cells(origins, origins.base)?))
+    }
+}
+
+const NO_SOURCE: Refused = "a source that the page does not have";
+
+impl Source {
+    /// The cells of the page in this slot, which are read when they are first needed.
+    fn cells(&mut self, origins: &Origins<'_>, slot: usize) -> Result<&[Span], Refused> {
+        let read = |cells| {
+            let (number, image) = origins.get(slot)?;
+            Tree::read_cells(image, number, origins.shape.usable(), cells)
+        };
+        let is_tree = *self.is_tree.get_or_insert_with(|| read(&mut self.cells).is_some());
+        if is_tree { Ok(&self.cells) } else { Err("cells of a page that has none") }
+    }
+}
+
 /// Goes through the cells of sources.
 struct Walk<'a> {
     origins: &'a Origins<'a>,
     laying: Laying,
-    trees: Vec<Option<Tree>>,
+    told: &'a mut Told,
     slot: usize,
     cursor: usize,
-    cells: Vec<Cell>,
-}
-
-/// The cells that `items` tell, in the order of their keys, and the base as a tree page if they needed it.
-pub(super) fn cells(
-    origins: &Origins<'_>,
-    laying: Laying,
-    items: &[Item],
-) -> Result<(Vec<Cell>, Option<Tree>), Refused> {
-    let trees = vec![None; origins.others.len() + 1];
-    let mut walk =
-        Walk { origins, laying, trees, slot: origins.base, cursor: 0, cells: Vec::new() };
-    for item in items {
-        walk.step(*item)?;
-    }
-    let base = walk.trees.get_mut(origins.base).and_then(Option::take);
-    Ok((walk.cells, base))
-}
-
-/// The page in `slot`, which is read when it is first needed.
-fn source<'t>(
-    origins: &Origins<'_>,
-    trees: &'t mut [Option<Tree>],
-    slot: usize,
-) -> Result<&'t Tree, Refused> {
-    let memo = trees.get_mut(slot).ok_or("a source that the page does not have")?;
-    if memo.is_none() {
-        *memo = origins.tree(slot);
-    }
-    memo.as_ref().ok_or("cells of a page that has none")
 }
 
 impl Walk<'_> {
-    fn source(&mut self) -> Result<&Tree, Refused> {
-        source(self.origins, &mut self.trees, self.slot)
+    fn source(&mut self) -> Result<&[Span], Refused> {
+        let source = self.told.sources.get_mut(self.slot).ok_or(NO_SOURCE)?;
+        source.cells(self.origins, self.slot)
     }
 
     fn step(&mut self, item: Item) -> Result<(), Refused> {
         match item {
             Item::Rest => {
-                let cells = self.source()?.cells.len();
+                let cells = self.source()?.len();
                 self.run(cells.saturating_sub(self.cursor))
             }
             Item::Run(cells) => self.run(cells),
@@ -140,8 +163,9 @@ impl Walk<'_> {
         let (slot, from) = (self.slot, self.cursor);
         let stays = slot == self.origins.base && self.laying == Laying::Stay;
         let end = from.checked_add(cells).ok_or("a cell that its source lacks")?;
-        let tree = source(self.origins, &mut self.trees, slot)?;
-        let spans = tree.cells.get(from..end).ok_or("a cell that its source lacks")?;
+        let source = self.told.sources.get_mut(slot).ok_or(NO_SOURCE)?;
+        let spans = source.cells(self.origins, slot)?.get(from..end);
+        let spans = spans.ok_or("a cell that its source lacks")?;
         let content = |index, span| {
             if stays { Content::Kept(index) } else { Content::Copied { slot, span } }
         };
@@ -150,7 +174,7 @@ impl Walk<'_> {
             content: content(index, span),
             replaces: None,
         };
-        self.cells.extend((from..).zip(spans).map(cell));
+        self.told.cells.extend((from..).zip(spans).map(cell));
         self.cursor = end;
         self.bounded()
     }
@@ -161,7 +185,7 @@ impl Walk<'_> {
             Reference::Previous => Content::LikePrevious,
             Reference::Next | Reference::Replaced => {
                 let (slot, cursor) = (self.slot, self.cursor);
-                let span = self.source()?.cells.get(cursor).copied();
+                let span = self.source()?.get(cursor).copied();
                 Content::Like { slot, span: span.ok_or("a cell that its source lacks")? }
             }
         };
@@ -170,13 +194,13 @@ impl Walk<'_> {
             replaces = (self.slot == self.origins.base).then_some(self.cursor);
             self.skip(1)?;
         }
-        self.cells.push(Cell { len, content, replaces });
+        self.told.cells.push(Cell { len, content, replaces });
         self.bounded()
     }
 
     fn bounded(&self) -> Result<(), Refused> {
         // Two bytes of each cell's place must fit.
-        if self.cells.len() > self.origins.shape.page_bytes() / 2 {
+        if self.told.cells.len() > self.origins.shape.page_bytes() / 2 {
             return Err("more cells than a page holds");
         }
         Ok(())

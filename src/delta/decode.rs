@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use crate::delta::cells::{Origins, Refused};
+use crate::delta::cells::{Origins, Refused, Told};
 use crate::delta::error::DeltaError;
 use crate::delta::layout::{Prediction, predict};
 use crate::delta::patch::apply;
@@ -52,7 +52,7 @@ pub fn decode_segment<'o>(
     let mut maker = segment.maker();
     let mut pages = Vec::with_capacity(segment.pages.len());
     for (place, entry) in segment.pages.iter().enumerate() {
-        pages.push((entry.number, maker.page(place, &old)?.to_vec()));
+        pages.push((entry.number, maker.page(place, |_, number| old(number))?.to_vec()));
     }
     Ok(pages)
 }
@@ -119,7 +119,8 @@ impl<'a> Segment<'a> {
 
     /// Somebody who makes its pages.
     pub fn maker(&self) -> PageMaker<'_, 'a> {
-        PageMaker { segment: self, recipe: Recipe::default(), image: Vec::new() }
+        let (recipe, told) = (Recipe::default(), Told::default());
+        PageMaker { segment: self, recipe, told, image: Vec::new() }
     }
 
     fn read_recipe(&self, place: usize, recipe: &mut Recipe<'a>) -> Result<(), DeltaError> {
@@ -129,14 +130,14 @@ impl<'a> Segment<'a> {
         recipe.read(&mut streams, (place, pages), self.shape)
     }
 
-    /// The old image of a page, which has the length of a page.
+    /// The old image of the page at `place`, which has the length of a page.
     fn old<'o>(
         &self,
-        number: u32,
-        old: &impl Fn(u32) -> Option<&'o [u8]>,
+        place: usize,
+        old: &impl Fn(usize, u32) -> Option<&'o [u8]>,
     ) -> Result<Option<&'o [u8]>, DeltaError> {
-        let expected = self.shape.page_bytes();
-        match old(number) {
+        let (number, expected) = (self.pages[place].number, self.shape.page_bytes());
+        match old(place, number) {
             Some(image) if image.len() != expected => {
                 Err(DeltaError::ImageLength { number, expected, actual: image.len() })
             }
@@ -150,39 +151,45 @@ impl<'a> Segment<'a> {
 pub struct PageMaker<'s, 'a> {
     segment: &'s Segment<'a>,
     recipe: Recipe<'a>,
+    told: Told,
     image: Vec<u8>,
 }
 
 impl PageMaker<'_, '_> {
     /// The new image of the page at `place`. `old` is asked for its own old image and
-    /// for those of its sources.
+    /// for those of its sources, by place and number.
     pub fn page<'o>(
         &mut self,
         place: usize,
-        old: impl Fn(u32) -> Option<&'o [u8]>,
+        old: impl Fn(usize, u32) -> Option<&'o [u8]>,
     ) -> Result<&[u8], DeltaError> {
-        let Self { segment, recipe, image } = self;
+        let Self { segment, recipe, told, image } = self;
         segment.read_recipe(place, recipe)?;
         let number = segment.pages[place].number;
         let mut others = Vec::with_capacity(recipe.others.len());
         for &other in &recipe.others {
             let missing = segment.pages[other].number;
-            let image = segment.old(missing, &old)?;
+            let image = segment.old(other, &old)?;
             others.push((missing, image.ok_or(DeltaError::NoOldImage { number, missing })?));
         }
-        let own = segment.old(number, &old)?;
+        let own = segment.old(place, &old)?;
         let (shape, base) = (segment.shape, recipe.base);
         let origins = Origins { shape, number, own, others: &others, base };
-        let made = make(&origins, recipe, mem::take(image));
+        let made = make(&origins, recipe, told, mem::take(image));
         *image = made.map_err(|what| DeltaError::Page { number, what })?;
         Ok(image)
     }
 }
 
-fn make(origins: &Origins<'_>, recipe: &Recipe<'_>, room: Vec<u8>) -> Result<Vec<u8>, Refused> {
+fn make(
+    origins: &Origins<'_>,
+    recipe: &Recipe<'_>,
+    told: &mut Told,
+    room: Vec<u8>,
+) -> Result<Vec<u8>, Refused> {
     let mut prediction = match &recipe.script {
         None => Prediction::plain(origins, room),
-        Some(script) => predict(origins, script, room)?,
+        Some(script) => predict(origins, script, told, room)?,
     };
     apply(origins, &prediction.order(), &recipe.ops, &mut prediction.image)?;
     Ok(prediction.image)

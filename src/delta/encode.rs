@@ -1,7 +1,7 @@
 //! From page images to a segment.
 
 use crate::delta::btree::Tree;
-use crate::delta::cells::Origins;
+use crate::delta::cells::{Origins, Told};
 use crate::delta::error::DeltaError;
 use crate::delta::grouping::segments;
 use crate::delta::layout::{Prediction, predict};
@@ -135,7 +135,7 @@ impl Candidate {
         let others = slots.others().iter().map(|place| task.old.page(*place));
         let others: Vec<_> = others.collect::<Option<_>>()?;
         let origins = Origins { others: &others, base, ..*task.origins };
-        let prediction = predict(&origins, &script, Vec::new()).ok()?;
+        let prediction = predict(&origins, &script, &mut Told::default(), Vec::new()).ok()?;
         let said = script.items.len() + 3 * script.exceptions.len() + 2 * others.len();
         let cost = said + differing(&prediction.image, task.image);
         Some(Self { script: Some(script), slots, base, prediction, cost })

@@ -1,7 +1,7 @@
 //! The prediction of a tree page: its cells, and where `SQLite` puts them.
 
-use crate::delta::btree::{Kind, Span, Tree, header_at};
-use crate::delta::cells::{Cell, Content, Origins, Refused, cells};
+use crate::delta::btree::{Kind, Span, header_at};
+use crate::delta::cells::{Cell, Content, Origins, Refused, Told};
 use crate::delta::live::Live;
 use crate::delta::script::{Laying, Script};
 use crate::delta::turns::Turns;
@@ -41,22 +41,25 @@ impl Prediction {
     }
 }
 
-/// What the page of a script is expected to be. What `room` has is used again.
+/// What the page of a script is expected to be. `told` and what `room` has are used again.
 pub(super) fn predict(
     origins: &Origins<'_>,
     script: &Script,
+    told: &mut Told,
     room: Vec<u8>,
 ) -> Result<Prediction, Refused> {
-    let (cells, base) = cells(origins, script.laying, &script.items)?;
+    told.tell(origins, script.laying, &script.items)?;
+    let cells = &told.cells;
     let placed = cells.iter().filter(|cell| !matches!(cell.content, Content::Kept(_))).count();
     let turns = Turns::read(placed, &script.exceptions)?;
     let image = Prediction::plain(origins, room).image;
     let how = How { kind: script.kind, laying: script.laying, turns: &turns };
-    let (mut image, spans) = lay(origins, how, (&cells, base), image)?;
+    let (mut image, spans) = lay(origins, how, told, image)?;
+    let cells = &told.cells;
     if spans.iter().any(|span| span.end() > image.len()) {
         return Err("a cell beyond the page");
     }
-    paint(origins, &cells, &spans, &mut image)?;
+    paint(origins, cells, &spans, &mut image)?;
     let new = cells
         .iter()
         .zip(&spans)
@@ -77,22 +80,17 @@ pub(super) struct How<'a> {
     pub(super) turns: &'a Turns,
 }
 
-/// The page with all its cells in place, but the bytes of those that were placed. It is made of the base in `image`, which is
-/// read as a tree page unless that has been done.
+/// The page with all its cells in place, but the bytes of those that were placed. It is made of the base in `image`.
 pub(super) fn lay(
     origins: &Origins<'_>,
     how: How<'_>,
-    (cells, base): (&[Cell], Option<Tree>),
+    told: &mut Told,
     mut image: Vec<u8>,
 ) -> Result<(Vec<u8>, Vec<Span>), Refused> {
     match how.laying {
-        Laying::Stay => {
-            let base = base.or_else(|| origins.tree(origins.base));
-            let base = base.ok_or("cells of a page that has none")?;
-            Live::new(origins, (cells, &base), image)?.play(how.turns)
-        }
+        Laying::Stay => Live::new(origins, told.base_cells(origins)?, image)?.play(how.turns),
         Laying::Fresh => {
-            let spans = lay_down(origins.shape.usable(), cells, how.turns)?;
+            let spans = lay_down(origins.shape.usable(), &told.cells, how.turns)?;
             write_header(origins, how.kind, &spans, &mut image)?;
             Ok((image, spans))
         }

@@ -1,6 +1,6 @@
 //! From the old cells of a page to its new ones, one at a time.
 
-use crate::delta::btree::{Span, Tree};
+use crate::delta::btree::Span;
 use crate::delta::cells::{Cell, Content, Origins, Refused};
 use crate::delta::replay::Replay;
 use crate::delta::turns::Turns;
@@ -24,14 +24,14 @@ impl<'a> Live<'a> {
     /// Begins with the base in `image`, and takes out the cells of it that are neither kept nor replaced.
     pub(super) fn new(
         origins: &Origins<'_>,
-        (cells, own): (&'a [Cell], &Tree),
+        (cells, own): (&'a [Cell], &[Span]),
         image: Vec<u8>,
     ) -> Result<Self, Refused> {
         let (number, _) = origins.get(origins.base).ok_or("cells of a page that has none")?;
-        let (key_of, old_key_of) = keys(cells, own.cells.len())?;
-        let page = Replay::new(image, number, own, origins.shape.usable());
+        let (key_of, old_key_of) = keys(cells, own.len())?;
+        let page = Replay::new(image, number, own, origins.shape.usable()).ok_or(CONFUSED)?;
         let present = old_key_of.clone();
-        let mut stays = vec![false; own.cells.len()];
+        let mut stays = vec![false; own.len()];
         for cell in cells {
             match (cell.content, cell.replaces) {
                 (Content::Kept(old), _) | (_, Some(old)) => stays[old] = true,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::delta::btree::{Kind, Span, Tree};
-use crate::delta::cells::{Cell, Content, Origins, cells};
+use crate::delta::cells::{Cell, Content, Origins, Told};
 use crate::delta::layout::{How, lay};
 use crate::delta::live::Live;
 use crate::delta::matcher::OldImages;
@@ -237,10 +237,10 @@ fn turns(
     items: &[Item],
     (lie, placed): (&[Span], &[Span]),
 ) -> Option<Turns> {
-    let (cells, base) = cells(origins, laying, items).ok()?;
-    let base = base.or_else(|| origins.tree(origins.base));
+    let mut told = Told::default();
+    told.tell(origins, laying, items).ok()?;
     let order = match laying {
-        Laying::Stay => replayed_order(origins, (&cells, base.as_ref()?), lie)?,
+        Laying::Stay => replayed_order(origins, told.base_cells(origins).ok()?, lie)?,
         Laying::Fresh => {
             let mut order: Vec<_> = (0..placed.len()).collect();
             order.sort_by_key(|cell| std::cmp::Reverse(placed[*cell].at));
@@ -257,8 +257,8 @@ fn turns(
         return Some(turns);
     }
     let how = How { kind, laying, turns: &turns };
-    let (_, spans) = lay(origins, how, (&cells, base), image_of(origins)?).ok()?;
-    let reached = spans.iter().zip(&cells).zip(lie);
+    let (_, spans) = lay(origins, how, &mut told, image_of(origins)?).ok()?;
+    let reached = spans.iter().zip(&told.cells).zip(lie);
     let reached = reached.filter(|((_, cell), _)| !matches!(cell.content, Content::Kept(_)));
     for (given, ((span, _), wanted)) in turns.given.iter_mut().zip(reached) {
         *given = (span.at != wanted.at).then_some(wanted.at);
@@ -276,7 +276,7 @@ const MOST_TRIED: usize = 24;
 /// The order in which placing the cells one by one leads to where they lie.
 fn replayed_order(
     origins: &Origins<'_>,
-    (cells, base): (&[Cell], &Tree),
+    (cells, base): (&[Cell], &[Span]),
     lie: &[Span],
 ) -> Option<Vec<usize>> {
     let mut page = Live::new(origins, (cells, base), image_of(origins)?).ok()?;

@@ -5,7 +5,7 @@
 //! Playing it again predicts all of that. Where this differs from what a version of
 //! `SQLite` does, the patch makes up for it.
 
-use crate::delta::btree::{Span, Tree, header_at, u16_at};
+use crate::delta::btree::{Kind, Span, header_at, u16_at};
 
 /// The least length of a free block: its next and its length.
 const LEAST_BLOCK: usize = 4;
@@ -29,10 +29,11 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Begins with the image of page `number`, whose cells these are.
-    pub(super) fn new(image: Vec<u8>, number: u32, tree: &Tree, usable: usize) -> Self {
-        let (header, header_bytes) = (header_at(number), tree.kind.header_bytes());
-        let lens = tree.cells.iter().map(|cell| cell.len).collect();
-        Self { image, header, header_bytes, lens, usable, defragmented: 0 }
+    pub(super) fn new(image: Vec<u8>, number: u32, cells: &[Span], usable: usize) -> Option<Self> {
+        let (header, kind) = (header_at(number), Kind::of_page(&image, number)?);
+        let header_bytes = kind.header_bytes();
+        let lens = cells.iter().map(|cell| cell.len).collect();
+        Some(Self { image, header, header_bytes, lens, usable, defragmented: 0 })
     }
 
     /// The page at the end.

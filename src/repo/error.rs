@@ -5,7 +5,8 @@
 
 use crate::codec::CodecError;
 use crate::codec::index::BuildError;
-use crate::id::{BlobId, BlobType, PackId};
+use crate::id::{BlobId, BlobType, PackId, SnapshotId};
+use crate::observe::Occupied;
 use crate::repo::backend::BackendError;
 
 /// Result of a repository operation.
@@ -70,12 +71,17 @@ pub enum RepoError {
         what: String,
     },
     /// Someone else holds a lock that is needed.
-    #[error("{what} is in use{holders}")]
-    Locked {
-        /// What is locked.
-        what: String,
-        /// Who is known to work there, ready to be appended; empty when nobody is.
-        holders: String,
+    #[error("{0}")]
+    Locked(Occupied),
+    /// A snapshot is absent that nobody has forgotten.
+    #[error("snapshot {id} of {of:?} is missing, and nobody has forgotten it{}", and_more(*.others))]
+    Missing {
+        /// The snapshot.
+        id: SnapshotId,
+        /// Its source.
+        of: String,
+        /// So many others are missing, too.
+        others: usize,
     },
     /// Writing would leave less room than must stay free.
     #[error(
@@ -106,6 +112,13 @@ pub enum RepoError {
     /// The caller asked to stop.
     #[error("interrupted")]
     Cancelled,
+}
+
+fn and_more(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        others => format!("; nor {others} more"),
+    }
 }
 
 impl From<Damage> for RepoError {

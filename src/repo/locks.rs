@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::codec::Durable;
 use crate::codec::session::SessionRecord;
+use crate::id::SessionId;
+use crate::observe::{Holder, Observer, Occupied, Unobserved};
 use crate::repo::backend::{Backend, Key};
 use crate::repo::disk::{LockGuard, LockMode};
 use crate::repo::error::{RepoError, Result};
@@ -32,34 +34,56 @@ pub fn share_repository_for_source(backend: &dyn Backend, source: &str) -> Resul
     Ok(held)
 }
 
-/// The same without waiting for those who share it longer than `wait`: for the moment in which something is removed.
-pub fn alone(backend: &dyn Backend, wait: Duration) -> Result<Held> {
-    wait_for(backend, &layout::repository_lock(), wait, "the repository")
+/// How long to wait for others, and who is told that one waits.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// No longer than this.
+    pub wait: Duration,
+    /// Is told whom one waits for.
+    pub observer: &'a dyn Observer,
+}
+
+/// Without waiting for those who share it longer than one has patience: for the moment in which something is removed. `own` is the
+/// session of who asks.
+pub fn alone(backend: &dyn Backend, patience: Patience<'_>, own: SessionId) -> Result<Held> {
+    wait_for(backend, &layout::repository_lock(), patience, ("the repository", Some(own)))
 }
 
 /// Deciding which snapshots stay, for oneself: two who decide at once could each rely on what the other one forgets, and what is
 /// pinned meanwhile would go.
 pub fn decide_alone(backend: &dyn Backend, wait: Duration) -> Result<Held> {
-    wait_for(backend, &layout::forget_lock(), wait, "the choice of snapshots to keep")
+    let patience = Patience { wait, observer: &Unobserved };
+    wait_for(backend, &layout::forget_lock(), patience, ("the choice of snapshots to keep", None))
 }
 
 /// The maintainer's lock, for a whole run.
-pub fn maintain(backend: &dyn Backend, wait: Duration) -> Result<Held> {
-    wait_for(backend, &layout::maintenance_lock(), wait, "the repository's maintenance")
+pub fn maintain(backend: &dyn Backend, patience: Patience<'_>) -> Result<Held> {
+    let what = "the lock for prune, undo and repair";
+    wait_for(backend, &layout::maintenance_lock(), patience, (what, None))
 }
 
-fn wait_for(backend: &dyn Backend, key: &Key, wait: Duration, what: &str) -> Result<Held> {
-    let mut pauses = wait.as_nanos().div_ceil(PAUSE.as_nanos());
-    loop {
+fn wait_for(
+    backend: &dyn Backend,
+    key: &Key,
+    patience: Patience<'_>,
+    (what, own): (&str, Option<SessionId>),
+) -> Result<Held> {
+    let pauses = patience.wait.as_nanos().div_ceil(PAUSE.as_nanos());
+    for pause in 0..=pauses {
         if let Some(guard) = backend.lock(key, LockMode::Exclusive)? {
             return Ok(Held { guards: vec![guard] });
         }
-        if pauses == 0 {
-            return Err(RepoError::Locked { what: what.to_owned(), holders: holders(backend) });
+        if patience.observer.cancelled() {
+            return Err(RepoError::Cancelled);
         }
-        pauses -= 1;
-        std::thread::sleep(PAUSE);
+        if pause == u128::from(PATIENCE) && pause < pauses {
+            patience.observer.waits(&occupied(backend, what, own));
+        }
+        if pause < pauses {
+            std::thread::sleep(PAUSE);
+        }
     }
+    Err(RepoError::Locked(occupied(backend, what, own)))
 }
 
 /// The repository for oneself, if nobody else works with it now.
@@ -93,7 +117,7 @@ fn take(
     }
     match backend.lock(key, mode)? {
         Some(guard) => Ok(guard),
-        None => Err(RepoError::Locked { what: what.to_owned(), holders: holders(backend) }),
+        None => Err(RepoError::Locked(occupied(backend, what, None))),
     }
 }
 
@@ -113,14 +137,20 @@ pub(super) fn is_abandoned(backend: &dyn Backend, marker: &Key) -> Result<bool> 
     Ok(!made_again)
 }
 
-/// Who is at work and has announced it, for a message; empty when nobody has or it cannot be read.
-fn holders(backend: &dyn Backend) -> String {
+/// Who is at work and has announced it, for a message; nobody where it cannot be read.
+fn occupied(backend: &dyn Backend, what: &str, own: Option<SessionId>) -> Occupied {
     let sessions = backend.list(layout::SESSIONS).unwrap_or_default();
-    let described = layout::ids(&sessions)
+    let holders = layout::ids::<SessionId>(&sessions)
+        .filter(|(id, _)| Some(*id) != own)
         .filter(|(id, _)| !is_abandoned(backend, &layout::session(id)).unwrap_or(false))
         .filter_map(|(id, _)| backend.get(&layout::session(&id)).ok())
         .filter_map(|bytes| SessionRecord::decode(&bytes).ok())
-        .map(|record| format!("`{}` on {}, process {}", record.command, record.host, record.pid))
-        .collect::<Vec<_>>();
-    if described.is_empty() { String::new() } else { format!(" by {}", described.join("; ")) }
+        .map(|SessionRecord { command, host, pid, since_ns, .. }| Holder {
+            command,
+            host,
+            pid,
+            since_ns,
+        })
+        .collect();
+    Occupied { what: what.to_owned(), holders }
 }

@@ -128,7 +128,7 @@ fn a_source_that_another_run_saves_is_locked() {
     fs2::FileExt::lock_exclusive(&held).unwrap();
     let run = rig.run(&["backup", &rig.arg("app")]);
     assert!(run.err_of(11).starts_with("error: source \"app\" is in use"), "{}", run.err);
-    assert!(run.err.contains("hint: wait until it ends"), "{}", run.err);
+    assert!(run.err.contains("hint: add --lock-wait 10m"), "{}", run.err);
     drop(held);
     rig.run(&["backup", &rig.arg("app")]).out_of(0);
 }

@@ -68,7 +68,7 @@ fn proved(pages: &[PageChange<'_>], shape: PageShape) -> usize {
     let (mut maker, old) = (segment.maker(), old_of(pages));
     for (place, number) in segment.numbers().enumerate().step_by(7) {
         let sources = segment.sources(place).unwrap();
-        let page = maker.page(place, |wanted| {
+        let page = maker.page(place, |_, wanted| {
             assert!(wanted == number || sources.contains(&wanted), "a source that was not said");
             old(wanted)
         });
@@ -305,10 +305,10 @@ fn an_old_image_that_is_missing_is_named() {
     let place = place.expect("a page that is made from another");
     let missing = segment.sources(place).unwrap()[0];
     let (mut maker, old) = (segment.maker(), old_of(&pages));
-    let made = maker.page(place, |number| old(number).filter(|_| number != missing));
+    let made = maker.page(place, |_, number| old(number).filter(|_| number != missing));
     let number = pages[place].number;
     assert_eq!(made, Err(DeltaError::NoOldImage { number, missing }));
-    let made = maker.page(place, |number| old(number).map(|old| &old[..old.len() - 1]));
+    let made = maker.page(place, |_, number| old(number).map(|old| &old[..old.len() - 1]));
     let (expected, actual) = (4096, 4095);
     assert_eq!(made, Err(DeltaError::ImageLength { number: missing, expected, actual }));
 }

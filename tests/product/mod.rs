@@ -17,7 +17,7 @@ mod killed;
 mod locks;
 mod missing;
 pub(crate) mod rig;
-mod ruled_disk;
+pub(crate) mod ruled_disk;
 mod scenario;
 mod space;
 mod threads;

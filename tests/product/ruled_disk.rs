@@ -10,7 +10,7 @@ use larder_testkit::sim_disk::SimDisk;
 
 /// What is about to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Intent {
+pub(crate) enum Intent {
     /// Something that changes the disk, or makes it durable.
     Change,
     /// Bytes of a file are read or mapped.
@@ -20,7 +20,7 @@ pub(super) enum Intent {
 }
 
 /// Decides what the disk lets happen.
-pub(super) trait Rule: Send + Sync + fmt::Debug {
+pub(crate) trait Rule: Send + Sync + fmt::Debug {
     /// An error takes the place of the operation.
     fn admit(&self, intent: Intent, path: &str) -> Result<()>;
 
@@ -31,15 +31,15 @@ pub(super) trait Rule: Send + Sync + fmt::Debug {
 }
 
 /// What an operation on this path fails with.
-pub(super) fn failure(path: &str, why: &'static str) -> DiskError {
+pub(crate) fn failure(path: &str, why: &'static str) -> DiskError {
     DiskError::new("do", path, std::io::Error::other(why))
 }
 
 /// The disk.
 #[derive(Debug, Clone)]
-pub(super) struct RuledDisk {
-    pub(super) disk: SimDisk,
-    pub(super) rule: Arc<dyn Rule>,
+pub(crate) struct RuledDisk {
+    pub(crate) disk: SimDisk,
+    pub(crate) rule: Arc<dyn Rule>,
 }
 
 impl Disk for RuledDisk {

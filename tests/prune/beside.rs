@@ -1,9 +1,9 @@
 //! Prune beside backups, readers, and another prune.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use larder::error::ErrorKind;
+use larder::observe::Unobserved;
 use larder::ops::prune::marks::Marks;
 use larder::repo::error::Result;
 use larder::repo::locks::{maintain, share_repository};
@@ -13,8 +13,8 @@ use larder::repo::snapshots::Snapshot;
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Saved, Tree, assert_clean, backend, forget_one, fresh, host, manifests, night, open, options,
-    paths, prune_now, read_all, save, save_as, settled, three_nights,
+    AT_ONCE, Saved, Tree, assert_clean, backend, forget_one, fresh, host, manifests, night, open,
+    options, paths, prune_now, read_all, save, save_as, settled, three_nights,
 };
 
 /// Does something right after what is there was marked: between plan and switch.
@@ -39,7 +39,7 @@ impl Walk for Then<'_, '_> {
 fn prune_while(disk: &SimDisk, then: &dyn Fn()) -> (Result<larder::repo::prune::PruneReport>, u32) {
     let repository = open(backend(disk.clone())).unwrap();
     let mut walk = Then { walk: manifests(&repository), work: then, calls: Cell::new(0) };
-    let outcome = prune(&repository, &mut walk, &options(), &host(40));
+    let outcome = prune(&repository, &mut walk, &options(), &host(40), &Unobserved);
     (outcome, walk.calls.get())
 }
 
@@ -129,7 +129,7 @@ fn of_two_prunes_at_once_one_is_told_who_the_other_is() {
     prune_while(&disk, &second).0.unwrap();
     assert_eq!(read_all(&disk, "pruned"), saved);
     assert_eq!(paths(&disk, "sessions/"), [""; 0]);
-    drop(maintain(&*backend(disk), Duration::ZERO).unwrap());
+    drop(maintain(&*backend(disk), AT_ONCE).unwrap());
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! A power loss before every operation of forgetting, pruning, emptying and undoing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use larder::error::Result;
 use larder::id::SnapshotId;
@@ -11,8 +10,8 @@ use larder::repo::prune::undo::{Undone, undo};
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Saved, Tree, backend, forget_one, host, manifests, night, open, options, paths, prune_now,
-    prune_with, settled, three_nights,
+    AT_ONCE, Saved, Tree, backend, forget_one, host, manifests, night, open, options, paths,
+    prune_now, prune_with, settled, three_nights,
 };
 use super::scenario::Scenario;
 
@@ -82,7 +81,7 @@ fn emptying_the_trash_can_be_cut_off_anywhere() {
     prune_now(backend(disk.clone()), 11).unwrap();
     let base = settled(&disk);
     let work = |backend: Arc<dyn Backend>| {
-        let emptied = empty_trash(&open(backend)?, 0, Duration::ZERO, &host(40))?;
+        let emptied = empty_trash(&open(backend)?, 0, &host(40), AT_ONCE)?;
         assert!(emptied.packs > 0 && emptied.snapshots == 1);
         Ok(())
     };
@@ -94,7 +93,7 @@ fn emptying_the_trash_can_be_cut_off_anywhere() {
 fn undo_work(backend: Arc<dyn Backend>, id: SnapshotId) -> Result<()> {
     let repository = open(backend)?;
     let mut walk = manifests(&repository);
-    let undone = undo(&repository, id, &mut walk, Duration::ZERO, &host(40))?;
+    let undone = undo(&repository, id, &mut walk, &host(40), AT_ONCE)?;
     assert!(matches!(undone, Undone::Back(_) | Undone::There), "{undone:?}");
     Ok(())
 }

@@ -4,7 +4,6 @@
 //! after a look that failed nothing is removed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use larder::error::{ErrorKind, Result};
 use larder::repo::backend::Backend;
@@ -12,8 +11,8 @@ use larder::repo::prune::undo::{Undone, undo};
 use larder_testkit::sim_disk::{Errno, Operation, Repeat, SimDisk};
 
 use super::rig::{
-    Saved, Tree, backend, forget_one, host, manifests, open, options, prune_now, prune_with,
-    settled, three_nights,
+    AT_ONCE, Saved, Tree, backend, forget_one, host, manifests, open, options, prune_now,
+    prune_with, settled, three_nights,
 };
 use super::scenario::Scenario;
 
@@ -130,7 +129,7 @@ fn undoing_on_a_failing_disk() {
     let work = |backend: Arc<dyn Backend>| -> Result<()> {
         let repository = open(backend)?;
         let mut walk = manifests(&repository);
-        match undo(&repository, first, &mut walk, Duration::ZERO, &host(40))? {
+        match undo(&repository, first, &mut walk, &host(40), AT_ONCE)? {
             Undone::Back(_) => Ok(()),
             Undone::Incomplete(damage) => Err(larder::repo::error::RepoError::from(damage).into()),
             other => panic!("{other:?}"),

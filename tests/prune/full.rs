@@ -45,7 +45,7 @@ fn the_trash_makes_room_for_what_must_be_written() {
         forget_one(backend(disk.clone()), id, number).unwrap();
         saved.remove(&id);
         if id == large {
-            assert!(prune_now(backend(disk.clone()), 11).unwrap().pending_bytes > 20_000);
+            assert!(prune_now(backend(disk.clone()), 11).unwrap().pending.unwrap().bytes > 20_000);
         }
     }
     fill_up(&disk, 300);

@@ -23,6 +23,7 @@ use larder::repo::backend::Backend;
 use larder::repo::backend::local::LocalBackend;
 use larder::repo::disk::Disk;
 use larder::repo::forget::forget;
+use larder::repo::locks::Patience;
 use larder::repo::prune::{PruneOptions, PruneReport};
 use larder::repo::repository::{InitOptions, Repository};
 use larder::repo::snapshots::Snapshot;
@@ -54,6 +55,10 @@ pub(super) fn backend(disk: impl Disk + 'static) -> Arc<dyn Backend> {
 pub(super) fn open(backend: Arc<dyn Backend>) -> Result<Repository> {
     Ok(Repository::open(backend, "the simulated disk")?)
 }
+
+/// Nobody is waited for.
+pub(super) const AT_ONCE: Patience<'static> =
+    Patience { wait: Duration::ZERO, observer: &Unobserved };
 
 /// A disk with a new repository, all of it durable and no operation counted yet.
 pub(super) fn fresh() -> SimDisk {

@@ -1,7 +1,5 @@
 //! Bringing forgotten snapshots back, as long as that is possible and no longer.
 
-use std::time::Duration;
-
 use larder::id::SnapshotId;
 use larder::repo::prune::trash::discarded;
 use larder::repo::prune::undo::{Undone, undo};
@@ -9,14 +7,14 @@ use larder::repo::prune::{GRACE_NS, PruneOptions};
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Tree, assert_clean, backend, forget_one, host, manifests, night, open, options, paths,
+    AT_ONCE, Tree, assert_clean, backend, forget_one, host, manifests, night, open, options, paths,
     prune_now, prune_with, read_all, three_nights,
 };
 
 fn bring_back(disk: &SimDisk, id: SnapshotId, number: u64) -> Undone {
     let repository = open(backend(disk.clone())).unwrap();
     let mut walk = manifests(&repository);
-    undo(&repository, id, &mut walk, Duration::ZERO, &host(number)).unwrap()
+    undo(&repository, id, &mut walk, &host(number), AT_ONCE).unwrap()
 }
 
 #[test]

@@ -8,10 +8,11 @@ use larder::error::{ErrorKind, Result};
 use larder::observe::Unobserved;
 use larder::ops::catalog::Catalog;
 use larder::ops::check::{CheckOptions, check};
+use larder::ops::prune::{Kept, undo};
 use larder::ops::restore::{RestoreRequest, restore};
 use larder::repo::backend::Backend;
+use larder::repo::locks;
 use larder::repo::prune::GRACE_NS;
-use larder::repo::prune::undo::{Undone, undo};
 use larder_testkit::host::TestHost;
 use larder_testkit::turns::Patience;
 
@@ -19,7 +20,7 @@ use crate::product::rig::open;
 use crate::product::tree::{Tree, content_of};
 
 use super::sound::Promises;
-use super::world::{Manifests, World, forget_one, patient, prune_with, save_as};
+use super::world::{World, forget_one, patient, prune_with, save_as};
 
 /// One process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,9 +153,9 @@ impl Stage<'_> {
     fn undo(&self) -> Result<()> {
         let Some((id, content)) = &self.world.gone else { return Ok(()) };
         let repository = open(Arc::clone(&self.backend))?;
-        let mut walk = Manifests::of(&repository);
-        let undone = undo(&repository, *id, &mut walk, Duration::ZERO, &self.host)?;
-        if matches!(undone, Undone::Back(_) | Undone::There) {
+        let at_once = locks::Patience { wait: Duration::ZERO, observer: &Unobserved };
+        let report = undo(&repository, &[*id], &self.host, at_once)?;
+        if report.back.len() == 1 || report.kept.iter().any(|(_, why)| *why == Kept::There) {
             self.promises().saved.insert(*id, content.clone());
         }
         Ok(())

@@ -4,7 +4,8 @@
 //! them make one call at a time in an order that a seed decides, with kills and
 //! power losses in between, `sound` says what must hold afterwards. `schedules`
 //! plays thousands; `guards` shows that they fail when a rule is left out;
-//! `named` are the orders that one can name. Not here: one piece of work by
+//! `named` are the orders that one can name; `model` is
+//! random lives of one repository against plain copies. Not here: one piece of work by
 //! itself (`product`, `prune`), real processes (`live`).
 //!
 //! Invariant: a snapshot that was reported as saved and not forgotten reads
@@ -12,6 +13,8 @@
 //! backup and the next prune need nobody's help.
 
 mod cast;
+mod guards;
+mod named;
 mod play;
 mod schedules;
 mod sound;

@@ -43,7 +43,9 @@ pub(super) struct Script {
     pub(super) ending: Ending,
     /// Who is killed has been dead for longer than its packs are kept.
     pub(super) sessions_expire: bool,
+    /// What some only pretend to do, and who they are.
     pub(super) left_out: LeftOut,
+    pub(super) careless: Vec<Part>,
 }
 
 fn nothing(_: &str, _: &str) -> bool {
@@ -62,6 +64,7 @@ impl Script {
             ending: Ending::Quiet,
             sessions_expire: false,
             left_out: nothing,
+            careless: Vec::new(),
         }
     }
 
@@ -152,14 +155,6 @@ pub(super) fn play(world: &World, script: &Script) -> std::result::Result<Played
         return Err(why);
     }
     let steps = turns.steps();
-    if let Ok(to) = std::env::var("DUMP") {
-        use std::io::Write;
-        let mut f = std::fs::OpenOptions::new().create(true).append(true).open(to).unwrap();
-        writeln!(f, "=== seed {}", script.seed).unwrap();
-        for s in &steps {
-            writeln!(f, "{}: {} {}", s.who, s.verb, s.path).unwrap();
-        }
-    }
     (played.calls, played.died, played.order) = (steps.len(), died, digest(&steps));
     let after = match script.ending {
         Ending::Quiet => settled(&disk),
@@ -210,7 +205,9 @@ fn act(
     let own = directory.join(seat.to_string());
     std::fs::create_dir(&own).unwrap();
     let patience = scene.script.patience[seat];
-    let disk = scene.turns.disk(seat, disk, patience).without(scene.script.left_out);
+    let careless = scene.script.careless.contains(&part);
+    let left_out = if careless { scene.script.left_out } else { nothing };
+    let disk = scene.turns.disk(seat, disk, patience).without(left_out);
     let stage = Stage {
         world: scene.world,
         backend: backend(disk),

@@ -37,7 +37,7 @@ impl Promises {
         }
     }
 
-    fn judge(&self, id: &SnapshotId, content: &Content) -> Result<(), String> {
+    pub(super) fn judge(&self, id: &SnapshotId, content: &Content) -> Result<(), String> {
         if self.forgotten.contains(id) {
             return Err(format!("snapshot {id} was forgotten and is back"));
         }
@@ -49,7 +49,7 @@ impl Promises {
         if fits { Ok(()) } else { Err(format!("snapshot {id} differs from what was saved")) }
     }
 
-    fn kept(&self, disk: &SimDisk) -> Result<(), String> {
+    pub(super) fn kept(&self, disk: &SimDisk) -> Result<(), String> {
         let found = read_all(disk)?;
         for (id, content) in &found {
             self.judge(id, content)?;
@@ -64,6 +64,7 @@ impl Promises {
 /// Everything that must hold on a disk as the next process finds it.
 pub(super) fn sound(world: &World, disk: &SimDisk, promises: &Promises) -> Result<(), String> {
     promises.kept(disk)?;
+    clean(disk)?;
     let mut promises = promises.clone();
     let report = save_as(backend(disk.clone()), &world.shelf, "shelf", &host(90))
         .map_err(|error| format!("the next backup: {error}"))?;
@@ -78,7 +79,7 @@ pub(super) fn sound(world: &World, disk: &SimDisk, promises: &Promises) -> Resul
     clean(disk).map_err(|error| format!("after the next prune: {error}"))
 }
 
-fn clean(disk: &SimDisk) -> Result<(), String> {
+pub(super) fn clean(disk: &SimDisk) -> Result<(), String> {
     let say = |error: &dyn std::fmt::Display| format!("check: {error}");
     let repository = open(backend(disk.clone())).map_err(|error| say(&error))?;
     let catalog = Catalog::open(&repository).map_err(|error| say(&error))?;
@@ -91,7 +92,7 @@ fn clean(disk: &SimDisk) -> Result<(), String> {
 }
 
 /// Every snapshot that is there, read back whole.
-fn read_all(disk: &SimDisk) -> Result<Saved, String> {
+pub(super) fn read_all(disk: &SimDisk) -> Result<Saved, String> {
     let repository = open(backend(disk.clone())).map_err(|error| format!("open: {error}"))?;
     let catalog = Catalog::open(&repository).map_err(|error| format!("open: {error}"))?;
     if !catalog.damage().is_empty() || !catalog.missing().is_empty() {

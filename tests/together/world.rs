@@ -9,17 +9,12 @@ use larder::host::Host;
 use larder::id::SnapshotId;
 use larder::observe::Unobserved;
 use larder::ops::backup::{BackupReport, backup};
+use larder::ops::prune::prune;
 use larder::repo::backend::Backend;
 use larder::repo::disk::Disk;
-use larder::repo::facts::Facts;
 use larder::repo::forget::forget;
-use larder::repo::prune::live::Live;
-use larder::repo::prune::{GRACE_NS, PruneOptions, PruneReport, Walk, prune};
-use larder::repo::read::Reader;
-use larder::repo::repository::Repository;
-use larder::repo::snapshots::Snapshot;
+use larder::repo::prune::{GRACE_NS, PruneOptions, PruneReport};
 use larder::repo::space::MinFree;
-use larder::snapshot::reach::{Reach, Reached, Visitor};
 use larder_testkit::host::TestHost;
 use larder_testkit::seed::Seeded;
 use larder_testkit::sim_disk::SimDisk;
@@ -138,50 +133,5 @@ pub(super) fn prune_with(
     options: &PruneOptions,
     host: &TestHost,
 ) -> Result<PruneReport> {
-    let repository = open(backend)?;
-    Ok(prune(&repository, &mut Manifests::of(&repository), options, host)?)
-}
-
-/// Marks through the real manifests, and no node twice.
-pub(super) struct Manifests<'r> {
-    repository: &'r Repository,
-    reach: Reach,
-}
-
-impl<'r> Manifests<'r> {
-    pub(super) fn of(repository: &'r Repository) -> Self {
-        Self { repository, reach: Reach::new() }
-    }
-}
-
-impl Walk for Manifests<'_> {
-    fn mark(&mut self, snapshots: &[Snapshot], live: &dyn Live) -> larder::repo::error::Result<()> {
-        let facts = Facts::read(self.repository)?;
-        let reader = Reader::open(self.repository, &facts)?;
-        for snapshot in snapshots {
-            let mut marks = Marks { live, failed: None };
-            self.reach.walk(&reader, &snapshot.record.manifest, &mut marks)?;
-            if let Some(error) = marks.failed {
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Marks<'a> {
-    live: &'a dyn Live,
-    failed: Option<larder::repo::error::RepoError>,
-}
-
-impl Visitor for Marks<'_> {
-    fn reached(&mut self, blob: Reached<'_>) {
-        if self.failed.is_none() {
-            self.failed = self.live.live(blob.blob_type, &blob.id).err();
-        }
-    }
-
-    fn unreadable(&mut self, _: Reached<'_>, damage: &larder::repo::error::Damage) {
-        self.failed.get_or_insert(damage.clone().into());
-    }
+    prune(&open(backend)?, options, host, &Unobserved)
 }

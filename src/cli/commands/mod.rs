@@ -19,6 +19,7 @@ pub(crate) mod forget;
 pub(crate) mod init;
 pub(crate) mod ls;
 pub(crate) mod pin;
+pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod sample_writer;
 pub(crate) mod snapshots;

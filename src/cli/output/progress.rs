@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use larder::observe::{Observer, Phase, Total, Warning};
+use jiff::tz::TimeZone;
+use larder::observe::{Observer, Occupied, Phase, Total, Warning};
 use serde::Serialize;
 
 use crate::cli::output::console::{Console, Shown};
 use crate::cli::output::json::WarningKind;
 use crate::cli::output::units::{bytes, many, seconds};
+use crate::cli::output::wording;
 use crate::cli::signals::Signals;
 
 /// Between two lines of JSON.
@@ -25,6 +27,7 @@ pub(crate) struct Progress<'c> {
     items: Arc<AtomicU64>,
     bytes: AtomicU64,
     state: Mutex<State>,
+    zone: TimeZone,
 }
 
 #[derive(Default)]
@@ -63,7 +66,14 @@ impl<'c> Progress<'c> {
             items: Arc::default(),
             bytes: AtomicU64::new(0),
             state: Mutex::default(),
+            zone: TimeZone::UTC,
         }
+    }
+
+    /// In which zone times are said.
+    pub(crate) fn in_zone(mut self, zone: &TimeZone) -> Self {
+        self.zone = zone.clone();
+        self
     }
 
     /// Takes the bar away; call it before writing anything.
@@ -75,6 +85,16 @@ impl<'c> Progress<'c> {
     /// How long a phase took; `None` when it was not begun.
     pub(crate) fn spent(&self, phase: Phase) -> Option<Duration> {
         self.state().spent.get(name(phase)).copied()
+    }
+
+    /// Says it above the bar.
+    fn say(&self, kind: WarningKind, warning: &Warning) {
+        let bar = self.state().phase.as_ref().and_then(|current| current.bar.clone());
+        let say = || self.console.warning(kind, warning);
+        match bar {
+            Some(bar) => bar.suspend(say),
+            None => say(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -168,12 +188,15 @@ impl Observer for Progress<'_> {
     }
 
     fn warn(&self, warning: Warning) {
-        let bar = self.state().phase.as_ref().and_then(|current| current.bar.clone());
-        let say = || self.console.warning(WarningKind::Finding, &warning);
-        match bar {
-            Some(bar) => bar.suspend(say),
-            None => say(),
-        }
+        self.say(WarningKind::Finding, &warning);
+    }
+
+    fn remark(&self, remark: Warning) {
+        self.say(WarningKind::Note, &remark);
+    }
+
+    fn waits(&self, by: &Occupied) {
+        self.console.note(wording::waiting(by, &self.zone));
     }
 
     fn cancelled(&self) -> bool {
@@ -201,6 +224,7 @@ fn name(phase: Phase) -> &'static str {
         Phase::CheckStructure => "structure",
         Phase::CheckData => "data",
         Phase::Mark => "snapshots",
+        Phase::Rewrite => "rewriting",
     }
 }
 
@@ -218,6 +242,7 @@ fn done(phase: Phase, total: Option<Total>, (state, items): (&ProgressState, u64
         Phase::Databases => "database",
         Phase::CheckStructure | Phase::Mark => "snapshot",
         Phase::CheckData => "pack",
+        Phase::Rewrite => "blob",
         Phase::Commit => return String::new(),
     };
     let items = many(items, item);

@@ -95,6 +95,21 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
+/// A time to keep something, as it is given on the command line: `24h`, `14d`, `2 weeks`, `0`. A day has 24 hours. Nanoseconds.
+pub(crate) fn parse_period(text: &str) -> Result<i64, String> {
+    if text == "0" {
+        return Ok(0);
+    }
+    let wrong = |_| "write a time like 24h, 14d or 0".to_owned();
+    let span: jiff::Span = text.parse().map_err(wrong)?;
+    let time = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(wrong)?;
+    match i64::try_from(time.as_nanos()) {
+        Ok(ns) if ns >= 0 => Ok(ns),
+        Ok(_) => Err("a time cannot be negative".to_owned()),
+        Err(_) => Err("that is more than 292 years".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +170,13 @@ mod tests {
         }
         assert_eq!(parse_duration("60s"), Ok(Duration::from_mins(1)));
         assert_eq!(parse_duration("1h 30m"), Ok(Duration::from_mins(90)));
+        let hour_ns = 3_600_000_000_000;
+        for (text, hours) in [("0", 0), ("0d", 0), ("24h", 24), ("14d", 336), ("2 weeks", 336)] {
+            assert_eq!(parse_period(text), Ok(hours * hour_ns), "{text}");
+        }
+        for bad in ["", "7", "-1d", "1 month", "999999d"] {
+            assert!(parse_period(bad).is_err(), "{bad}");
+        }
         for bad in ["", "60", "-1s", "soon"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

@@ -1,13 +1,16 @@
 //! Phrases that several commands use.
 
+use jiff::tz::TimeZone;
 use larder::codec::manifest::EntryKey;
 use larder::codec::snapshot::{FindingKind, SnapshotRecord};
 use larder::id::SnapshotId;
+use larder::observe::{Holder, Occupied};
 use larder::ops::paths::absolute_bytes;
 use larder::repo::backend::Refusal;
 use larder::repo::error::Damage;
 use larder::repo::snapshots::Snapshot;
 
+use crate::cli::output::times;
 use crate::cli::output::units::{count, many};
 
 /// A promise that the storage cannot keep, and what that costs.
@@ -27,6 +30,24 @@ pub(crate) fn refusal(refusal: Refusal) -> &'static str {
             "the repository's file system refuses locks: do not run two larders on it at once"
         }
     }
+}
+
+/// Something that others hold, and who is known to be at work.
+pub(crate) fn occupied(occupied: &Occupied, zone: &TimeZone) -> String {
+    let who = occupied.holders.iter().map(|Holder { command, host, pid, since_ns }| {
+        let since = times::short(*since_ns, zone, false);
+        format!("`{command}` on {host} (process {pid}, since {since})")
+    });
+    let who: Vec<_> = who.collect();
+    if who.is_empty() {
+        return format!("{} is in use; who only reads does not say so", occupied.what);
+    }
+    format!("{} is in use; at work: {}", occupied.what, who.join("; "))
+}
+
+/// The same of what one waits for.
+pub(crate) fn waiting(by: &Occupied, zone: &TimeZone) -> String {
+    format!("waiting: {}", occupied(by, zone))
 }
 
 /// A snapshot that is gone.

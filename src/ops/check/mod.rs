@@ -18,6 +18,7 @@ use crate::ops::catalog::Catalog;
 use crate::repo::error::Damage;
 use crate::repo::layout;
 use crate::repo::missing::Missing;
+use crate::repo::prune::trash::discarded;
 use crate::repo::read::Reader;
 use crate::repo::verify::verify_segment;
 
@@ -203,7 +204,7 @@ impl Check<'_> {
         }
         let found = structure.into_findings();
         self.report.blobs = found.needed.len() as u64;
-        self.packs_of_the_index(packs, &found);
+        self.packs_of_the_index(packs, &found)?;
         for (damage, blobs) in found.damage {
             self.found(damage, blobs);
         }
@@ -249,10 +250,20 @@ impl Check<'_> {
 
     /// Every pack that a segment names must be there with its length. A pack that none names is what a crash leaves of a backup, unless
     /// snapshots need it: then its segment is lost.
-    fn packs_of_the_index(&mut self, packs: &Packs, structure: &Found) {
+    fn packs_of_the_index(&mut self, packs: &Packs, structure: &Found) -> Result<()> {
         let named: BTreeMap<PackId, u64> = self.reader.index().packs().flatten().collect();
+        let removed = self.removed(&named, packs)?;
+        if !removed.is_empty() {
+            let packs = if removed.len() == 1 { "pack" } else { "packs" };
+            let said = format!(
+                "the index names {} {packs} in the trash: a prune was cut off, the next one goes on",
+                removed.len()
+            );
+            self.report.notes.push(said);
+        }
         for (id, len) in &named {
             let reason = match packs.get(id) {
+                None if removed.contains(id) => continue,
                 None => "is missing".to_owned(),
                 Some(there) if there != len => {
                     format!("has {there} bytes, not the {len} that it was written with")
@@ -269,6 +280,18 @@ impl Check<'_> {
             let (are, it) = if unnamed == 1 { (" is", "it") } else { ("s are", "them") };
             self.report.notes.push(format!("{unnamed} pack{are} in no index: left by a backup that was cut off; nothing needs {it}"));
         }
+        Ok(())
+    }
+
+    /// Packs that the index names and that lie in the trash: a prune moves them before it unlinks the segments. What snapshots need of
+    /// them is found missing in any case.
+    fn removed(&self, named: &BTreeMap<PackId, u64>, packs: &Packs) -> Result<BTreeSet<PackId>> {
+        if named.keys().all(|id| packs.contains_key(id)) {
+            return Ok(BTreeSet::new());
+        }
+        let trash = discarded(self.catalog.repository().backend())?;
+        let ids = trash.iter().flat_map(|it| &it.packs).map(|(id, _)| *id);
+        Ok(ids.filter(|id| named.contains_key(id) && !packs.contains_key(id)).collect())
     }
 
     /// Says for each damage which snapshots and paths need what is gone with it.

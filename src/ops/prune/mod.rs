@@ -7,15 +7,13 @@
 //! Invariant: what is alive is said by the manifests of every snapshot, read in
 //! this run; whatever cannot be read of them ends the run before anything goes.
 
-use std::time::Duration;
-
 use crate::codec::snapshot::SnapshotRecord;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::id::SnapshotId;
 use crate::observe::Observer;
 use crate::repo::error::{Damage, RepoError};
-use crate::repo::prune::plan::Plan;
+use crate::repo::locks::Patience;
 use crate::repo::prune::trash::{Emptied, discarded};
 use crate::repo::prune::undo::Undone;
 use crate::repo::prune::{self as engine, PruneOptions, PruneReport};
@@ -34,16 +32,16 @@ pub fn prune(
     observer: &dyn Observer,
 ) -> Result<PruneReport> {
     let mut marks = Marks::new(repository, observer);
-    Ok(engine::prune(repository, &mut marks, options, host)?)
+    Ok(engine::prune(repository, &mut marks, options, host, observer)?)
 }
 
-/// What a prune would do now. Changes nothing, and takes no lock that keeps anybody waiting.
+/// What a prune would do now. Changes nothing.
 pub fn outlook(
     repository: &Repository,
     options: &PruneOptions,
     host: &dyn Host,
     observer: &dyn Observer,
-) -> Result<Plan> {
+) -> Result<PruneReport> {
     let mut marks = Marks::new(repository, observer);
     Ok(engine::outlook(repository, &mut marks, options, host)?)
 }
@@ -52,10 +50,10 @@ pub fn outlook(
 pub fn empty_trash(
     repository: &Repository,
     grace_ns: i64,
-    wait: Duration,
     host: &dyn Host,
+    patience: Patience<'_>,
 ) -> Result<Emptied> {
-    Ok(engine::empty_trash(repository, grace_ns, wait, host)?)
+    Ok(engine::empty_trash(repository, grace_ns, host, patience)?)
 }
 
 /// A forgotten snapshot whose record is still in the trash.
@@ -108,10 +106,10 @@ pub struct UndoReport {
 pub fn undo(
     repository: &Repository,
     ids: &[SnapshotId],
-    wait: Duration,
     host: &dyn Host,
-    observer: &dyn Observer,
+    patience: Patience<'_>,
 ) -> Result<UndoReport> {
+    let observer = patience.observer;
     let mut report = UndoReport::default();
     for id in ids {
         if observer.cancelled() {
@@ -119,7 +117,7 @@ pub fn undo(
         }
         // What one that cannot come back has left unread must be read for the next.
         let mut marks = Marks::new(repository, observer);
-        match engine::undo::undo(repository, *id, &mut marks, wait, host)? {
+        match engine::undo::undo(repository, *id, &mut marks, host, patience)? {
             Undone::Back(snapshot) => report.back.push(*snapshot),
             Undone::There => report.kept.push((*id, Kept::There)),
             Undone::NotInTrash => report.kept.push((*id, Kept::NotInTrash)),

@@ -1,5 +1,6 @@
 //! From what is there to a plan: mark, settle, look at each pack.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::Host;
@@ -12,7 +13,7 @@ use crate::repo::pack::read::directory;
 use crate::repo::prune::live::{LiveSet, Packs, Settled, Use};
 use crate::repo::prune::plan::{Candidate, Plan, Waiting};
 use crate::repo::prune::survey::{Sessions, Survey, list_packs};
-use crate::repo::prune::{PruneOptions, Walk};
+use crate::repo::prune::{PruneOptions, Unfinished, Walk};
 use crate::repo::repository::Repository;
 
 /// A plan, and all that it was made from.
@@ -27,6 +28,7 @@ pub(super) struct Draft {
     pub(super) offsets: BTreeMap<PackId, BTreeSet<u64>>,
     pub(super) expired: BTreeSet<SessionId>,
     pub(super) hopeless_blobs: u64,
+    pub(super) unfinished: Vec<Unfinished>,
 }
 
 /// Marks what every snapshot needs and decides what goes. Any error means that nothing may be removed. `maintainer` is the session of
@@ -45,20 +47,33 @@ pub(super) fn draft(
     let (packs, times) = list_packs(backend)?;
     let mut sessions =
         Sessions::list(backend, host.now_ns(), options.unfinished_ns, maintainer.is_some())?;
-    sessions.kept.retain(|id| Some(*id) != maintainer);
+    sessions.kept.retain(|id, _| Some(*id) != maintainer);
     let damaged = survey.facts.damaged_places();
     let mut live = LiveSet::new(&index, &packs)?;
     walk.mark(&survey.listing.snapshots, &live)?;
     let Settled { packs: uses, hopeless_blobs } = live.settle(&damaged)?;
-    let look = Look { repository, index: &index, sessions: &sessions, hopeless_blobs };
+    let stored = RefCell::default();
+    let look = Look { repository, index: &index, sessions: &sessions, hopeless_blobs, stored };
     look.refuse_silence(&survey, &packs)?;
     let candidates = look.candidates(&packs, &uses, &times)?;
+    let unfinished = look.unfinished(&candidates);
     let plan = Plan::of(&candidates);
     let offsets =
         if plan.rewritten.is_empty() { BTreeMap::new() } else { live.offsets_in(&plan.rewritten)? };
     drop(live);
     let expired = sessions.expired;
-    Ok(Draft { survey, index, packs, damaged, candidates, plan, offsets, expired, hopeless_blobs })
+    Ok(Draft {
+        survey,
+        index,
+        packs,
+        damaged,
+        candidates,
+        plan,
+        offsets,
+        expired,
+        hopeless_blobs,
+        unfinished,
+    })
 }
 
 impl Draft {
@@ -75,6 +90,8 @@ struct Look<'a> {
     index: &'a Index,
     sessions: &'a Sessions,
     hopeless_blobs: u64,
+    /// The unfinished session that stored a pack.
+    stored: RefCell<BTreeMap<PackId, SessionId>>,
 }
 
 impl Look<'_> {
@@ -87,7 +104,7 @@ impl Look<'_> {
         for (pack, len) in packs {
             let session = self.session_of(pack, *len)?;
             let known =
-                |id| self.sessions.kept.contains(&id) || self.sessions.expired.contains(&id);
+                |id| self.sessions.kept.contains_key(&id) || self.sessions.expired.contains(&id);
             if !session.is_some_and(known) {
                 let object = layout::SNAPSHOTS.to_owned();
                 let reason = "blobs are stored, there is no snapshot, and nothing says that any was forgotten".to_owned();
@@ -123,6 +140,20 @@ impl Look<'_> {
         Ok(candidates)
     }
 
+    /// What waits for whom.
+    fn unfinished(&self, candidates: &BTreeMap<PackId, Candidate>) -> Vec<Unfinished> {
+        let mut bytes: BTreeMap<SessionId, u64> = BTreeMap::new();
+        for (pack, session) in self.stored.borrow().iter() {
+            let dead = candidates.get(pack).map_or(0, Candidate::dead_bytes);
+            *bytes.entry(*session).or_default() += dead;
+        }
+        let until = |session| self.sessions.kept.get(&session).copied().flatten();
+        bytes
+            .into_iter()
+            .map(|(session, bytes)| Unfinished { session, bytes, until_ns: until(session) })
+            .collect()
+    }
+
     /// Asks the pack who wrote it, where that can make a difference.
     fn waiting(&self, id: &PackId, len: u64) -> Result<Option<Waiting>> {
         if self.sessions.kept.is_empty() {
@@ -130,7 +161,10 @@ impl Look<'_> {
         }
         Ok(match self.session_of(id, len)? {
             None => Some(Waiting::Damaged),
-            Some(session) if self.sessions.kept.contains(&session) => Some(Waiting::Unfinished),
+            Some(session) if self.sessions.kept.contains_key(&session) => {
+                self.stored.borrow_mut().insert(*id, session);
+                Some(Waiting::Unfinished)
+            }
             Some(_) => None,
         })
     }

@@ -1,17 +1,16 @@
 //! The one who maintains: holds `maintenance` for a whole run, and says who that is.
 
-use std::time::Duration;
-
 use crate::codec::Durable;
 use crate::codec::session::SessionRecord;
 use crate::host::Host;
 use crate::id::SessionId;
+use crate::observe::Observer;
 use crate::repo::backend::BackendError;
 use crate::repo::backend::{Refusal, Stage};
 use crate::repo::disk::{DiskError, DiskErrorKind};
 use crate::repo::error::{RepoError, Result};
 use crate::repo::layout;
-use crate::repo::locks::{Held, alone, maintain, share_repository};
+use crate::repo::locks::{Held, Patience, alone, maintain, share_repository};
 use crate::repo::repository::{Repository, random_name};
 
 /// A run of maintenance. When it is dropped, its marker goes and the lock is free.
@@ -19,22 +18,22 @@ pub(super) struct Maintainer<'r> {
     pub(super) repository: &'r Repository,
     pub(super) host: &'r dyn Host,
     pub(super) session: SessionId,
-    wait: Duration,
+    patience: Patience<'r>,
     /// Holds the marker locked.
     announced: Option<Box<dyn Stage>>,
     _held: Held,
 }
 
 impl<'r> Maintainer<'r> {
-    /// Waits no longer than `wait` for another maintainer. Where locks are refused, nothing would keep a backup away from what is
+    /// Waits for another maintainer as long as there is patience. Where locks are refused, nothing would keep a backup away from what is
     /// removed, so nothing is.
     pub(super) fn begin(
         repository: &'r Repository,
         host: &'r dyn Host,
-        wait: Duration,
+        patience: Patience<'r>,
     ) -> Result<Self> {
         let backend = repository.backend();
-        let held = maintain(backend, wait)?;
+        let held = maintain(backend, patience)?;
         if backend.refusals().contains(&Refusal::Locks) {
             let refused = std::io::ErrorKind::Unsupported.into();
             let key = layout::maintenance_lock();
@@ -44,7 +43,8 @@ impl<'r> Maintainer<'r> {
         let mut id = [0; SessionId::LEN];
         host.fill_random(&mut id);
         let session = SessionId::from_bytes(id);
-        let mut maintainer = Self { repository, host, session, wait, announced: None, _held: held };
+        let mut maintainer =
+            Self { repository, host, session, patience, announced: None, _held: held };
         match maintainer.announce() {
             Ok(stage) => maintainer.announced = Some(stage),
             // On a full disk the work is to make room, not to say who makes it.
@@ -71,6 +71,11 @@ impl<'r> Maintainer<'r> {
         Ok(stage)
     }
 
+    /// Is told how far the work is, and says when to stop.
+    pub(super) fn observer(&self) -> &'r dyn Observer {
+        self.patience.observer
+    }
+
     /// A stage for what is written next. While it is used `repository` must be held, shared or alone: what lies in `tmp/` and belongs
     /// to nobody who holds it is swept.
     pub(super) fn stage(&self) -> Result<Box<dyn Stage>> {
@@ -84,7 +89,7 @@ impl<'r> Maintainer<'r> {
 
     /// Nobody else works with the repository while this is held: for milliseconds.
     pub(super) fn alone(&self) -> Result<Held> {
-        alone(self.repository.backend(), self.wait)
+        alone(self.repository.backend(), self.patience, self.session)
     }
 }
 

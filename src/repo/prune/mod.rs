@@ -13,9 +13,11 @@
 use std::time::Duration;
 
 use crate::host::Host;
+use crate::id::SessionId;
+use crate::observe::Observer;
 use crate::repo::distrust::Spot;
 use crate::repo::error::{Damage, RepoError, Result};
-use crate::repo::locks::share_repository;
+use crate::repo::locks::{Patience, share_repository};
 use crate::repo::repository::Repository;
 use crate::repo::snapshots::Snapshot;
 use crate::repo::space::MinFree;
@@ -75,9 +77,37 @@ impl Default for PruneOptions {
     }
 }
 
-/// What a prune did.
+/// What an unfinished session has stored and no snapshot needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The session.
+    pub session: SessionId,
+    /// Its dead bytes.
+    pub bytes: u64,
+    /// Kept until then, nanoseconds since 1970; `None` while it is at work.
+    pub until_ns: Option<i64>,
+}
+
+/// What lies in the trash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Packs.
+    pub packs: u64,
+    /// Records of forgotten snapshots.
+    pub snapshots: u64,
+    /// Bytes that are given back when its grace is over.
+    pub bytes: u64,
+    /// When the first of it may go, nanoseconds since 1970.
+    pub from_ns: i64,
+    /// When the last of it may go.
+    pub until_ns: i64,
+}
+
+/// What a prune did, or would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PruneReport {
+    /// Snapshots that were asked what they need.
+    pub snapshots: u64,
     /// What was planned, less what had to wait after all.
     pub plan: Plan,
     /// Packs that left, and their bytes: in the trash until its grace is over.
@@ -98,8 +128,10 @@ pub struct PruneReport {
     pub removed_sessions: u64,
     /// What was given back to the disk now.
     pub emptied: Emptied,
-    /// Bytes that are given back when the grace of the trash is over.
-    pub pending_bytes: u64,
+    /// What is given back when the grace of the trash is over; nothing where it is empty.
+    pub pending: Option<Pending>,
+    /// Unfinished sessions that have stored something which nobody needs yet.
+    pub unfinished: Vec<Unfinished>,
     /// The disk was full: packs were deleted at once and the trash was emptied before its time.
     pub disk_was_full: bool,
     /// Packs that could not be rewritten, and why.
@@ -108,15 +140,16 @@ pub struct PruneReport {
     pub hopeless_blobs: u64,
 }
 
-/// What a prune would do now. Changes nothing.
+/// What a prune would do now. Changes nothing, and keeps nobody waiting but another prune's switch.
 pub fn outlook(
     repository: &Repository,
     walk: &mut dyn Walk,
     options: &PruneOptions,
     host: &dyn Host,
-) -> Result<Plan> {
+) -> Result<PruneReport> {
     let _held = share_repository(repository.backend())?;
-    Ok(draft::draft(repository, walk, options, host, None)?.plan)
+    let draft = draft::draft(repository, walk, options, host, None)?;
+    run::outlook(repository, draft, options, host)
 }
 
 /// Removes what no snapshot needs. Cut off anywhere, no snapshot is hurt and nothing need be repaired.
@@ -125,8 +158,10 @@ pub fn prune(
     walk: &mut dyn Walk,
     options: &PruneOptions,
     host: &dyn Host,
+    observer: &dyn Observer,
 ) -> Result<PruneReport> {
-    let maintainer = Maintainer::begin(repository, host, options.wait)?;
+    let maintainer =
+        Maintainer::begin(repository, host, Patience { wait: options.wait, observer })?;
     let draft = draft::draft(repository, walk, options, host, Some(maintainer.session))?;
     let mut run = Run::new(&maintainer, draft, options);
     run.remove(walk)?;
@@ -137,10 +172,10 @@ pub fn prune(
 pub fn empty_trash(
     repository: &Repository,
     grace_ns: i64,
-    wait: Duration,
     host: &dyn Host,
+    patience: Patience<'_>,
 ) -> Result<Emptied> {
-    let _maintainer = Maintainer::begin(repository, host, wait)?;
+    let _maintainer = Maintainer::begin(repository, host, patience)?;
     trash::empty(repository.backend(), host.now_ns(), grace_ns)
 }
 

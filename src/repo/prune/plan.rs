@@ -155,7 +155,7 @@ impl Plan {
 
 impl Candidate {
     /// All of a pack in which nothing lives, else the dead payloads.
-    fn dead_bytes(&self) -> u64 {
+    pub fn dead_bytes(&self) -> u64 {
         if self.usage.live_bytes == 0 { self.len } else { self.usage.dead_bytes() }
     }
 

@@ -2,16 +2,69 @@
 
 use std::collections::BTreeSet;
 
+use crate::host::Host;
 use crate::id::PackId;
+use crate::observe::{Phase, Total};
 use crate::repo::error::Result;
 use crate::repo::facts::Facts;
 use crate::repo::prune::draft::Draft;
 use crate::repo::prune::live::Packs;
 use crate::repo::prune::maintainer::Maintainer;
 use crate::repo::prune::switch::{Intent, Switched, idle_facts, switch};
-use crate::repo::prune::trash::{Emptied, discarded, empty};
+use crate::repo::prune::trash::{Discarded, Emptied, discarded, empty, is_due};
 use crate::repo::prune::write::{Replacement, Rewritten, outdated, replace, rewrite};
-use crate::repo::prune::{PruneOptions, PruneReport, Walk, spot, unless_full};
+use crate::repo::prune::{Pending, PruneOptions, PruneReport, Walk, spot, unless_full};
+use crate::repo::repository::Repository;
+
+/// What a run would come to.
+pub(super) fn outlook(
+    repository: &Repository,
+    draft: Draft,
+    options: &PruneOptions,
+    host: &dyn Host,
+) -> Result<PruneReport> {
+    let now_ns = host.now_ns();
+    let leaving = draft.plan.leaving();
+    let len = |pack: &PackId| draft.packs.get(pack).copied().unwrap_or(0);
+    let all = discarded(repository.backend())?;
+    let (due, left): (Vec<_>, Vec<_>) =
+        all.iter().partition(|it| is_due(it, now_ns, options.grace_ns));
+    let mut report = PruneReport {
+        removed_packs: leaving.len() as u64,
+        removed_bytes: leaving.iter().map(len).sum(),
+        written_bytes: draft.plan.written_bytes(),
+        removed_sessions: draft.expired.len() as u64,
+        emptied: due.iter().fold(Emptied::default(), |sum, it| sum.and(it)),
+        pending: pending(left.into_iter(), options.grace_ns),
+        ..begun(&draft)
+    };
+    report.plan = draft.plan;
+    Ok(report)
+}
+
+fn begun(draft: &Draft) -> PruneReport {
+    PruneReport {
+        snapshots: draft.survey.listing.snapshots.len() as u64,
+        hopeless_blobs: draft.hopeless_blobs,
+        unfinished: draft.unfinished.clone(),
+        ..PruneReport::default()
+    }
+}
+
+fn pending<'d>(left: impl Iterator<Item = &'d Discarded>, grace_ns: i64) -> Option<Pending> {
+    left.fold(None, |sum: Option<Pending>, it| {
+        let due_ns = it.time_ns.saturating_add(grace_ns);
+        let sum =
+            sum.unwrap_or(Pending { from_ns: due_ns, until_ns: due_ns, ..Pending::default() });
+        Some(Pending {
+            packs: sum.packs + it.packs.len() as u64,
+            snapshots: sum.snapshots + it.snapshots.len() as u64,
+            bytes: sum.bytes.saturating_add(it.bytes),
+            from_ns: sum.from_ns.min(due_ns),
+            until_ns: sum.until_ns.max(due_ns),
+        })
+    })
+}
 
 /// What was written, and what may therefore leave.
 struct Ready {
@@ -33,7 +86,7 @@ impl<'a> Run<'a> {
         draft: Draft,
         options: &'a PruneOptions,
     ) -> Self {
-        let report = PruneReport { hopeless_blobs: draft.hopeless_blobs, ..PruneReport::default() };
+        let report = begun(&draft);
         Self { maintainer, draft, options, report }
     }
 
@@ -88,6 +141,10 @@ impl<'a> Run<'a> {
         let stage = self.maintainer.stage()?;
         let mut rewritten = Rewritten::default();
         if !self.draft.plan.rewritten.is_empty() {
+            let blobs = self.draft.offsets.values().map(|offsets| offsets.len() as u64).sum();
+            let total =
+                Total { items: blobs, bytes: self.draft.plan.written_bytes(), estimated: false };
+            self.maintainer.observer().begin(Phase::Rewrite, Some(total));
             rewritten = rewrite(self.maintainer, &*stage, &self.draft.packs, &self.draft.offsets)?;
             self.let_wait(&rewritten);
         }
@@ -151,11 +208,8 @@ impl<'a> Run<'a> {
 
     fn empty_trash(&mut self, grace_ns: i64) -> Result<()> {
         let Maintainer { repository, host, .. } = self.maintainer;
-        let Emptied { packs, snapshots, bytes } =
-            empty(repository.backend(), host.now_ns(), grace_ns)?;
-        self.report.emptied.packs += packs;
-        self.report.emptied.snapshots += snapshots;
-        self.report.emptied.bytes += bytes;
+        let emptied = empty(repository.backend(), host.now_ns(), grace_ns)?;
+        self.report.emptied = self.report.emptied.plus(emptied);
         Ok(())
     }
 
@@ -163,8 +217,8 @@ impl<'a> Run<'a> {
     pub(super) fn finish(mut self) -> Result<PruneReport> {
         self.empty_trash(self.options.grace_ns)?;
         let Maintainer { repository, host, .. } = self.maintainer;
-        self.report.pending_bytes =
-            discarded(repository.backend())?.iter().map(|discarded| discarded.bytes).sum();
+        let left = discarded(repository.backend())?;
+        self.report.pending = pending(left.iter(), self.options.grace_ns);
         let spots: Vec<_> = self.report.damage.iter().filter_map(spot).collect();
         if !spots.is_empty() {
             let _held = self.maintainer.share()?;

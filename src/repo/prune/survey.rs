@@ -1,15 +1,15 @@
 //! What the repository says of itself before anything is removed, and every reason to remove nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codec::fact::Subject;
 use crate::id::{PackId, SessionId};
 use crate::repo::backend::Backend;
-use crate::repo::error::{Damage, RepoError, Result};
+use crate::repo::error::{RepoError, Result};
 use crate::repo::facts::Facts;
 use crate::repo::layout;
 use crate::repo::locks::is_abandoned;
-use crate::repo::missing::missing_snapshots;
+use crate::repo::missing::{Missing, missing_snapshots};
 use crate::repo::prune::live::Packs;
 use crate::repo::repository::Repository;
 use crate::repo::snapshots::Listing;
@@ -33,10 +33,10 @@ impl Survey {
         if let Some(damage) = listing.damage.iter().chain(&facts.damage).next() {
             return Err(damage.clone().into());
         }
-        if let Some(missing) = missing_snapshots(&listing, &facts).first() {
-            let object = layout::snapshot(&missing.id).to_string();
-            let reason = format!("is missing (a snapshot of {:?})", missing.source);
-            return Err(Damage::Object { object, reason }.into());
+        let missing = missing_snapshots(&listing, &facts);
+        if let Some(Missing { id, source }) = missing.first() {
+            let (id, of, others) = (*id, source.clone(), missing.len() - 1);
+            return Err(RepoError::Missing { id, of, others });
         }
         Ok(Self { listing, facts })
     }
@@ -60,8 +60,8 @@ pub(super) fn list_packs(backend: &dyn Backend) -> Result<(Packs, Vec<(PackId, i
 /// Writers that left a marker.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    /// Alive, or dead for less than the time that their packs are kept.
-    pub(super) kept: BTreeSet<SessionId>,
+    /// Alive (then without a time), or dead for less than the time that their packs are kept: until then.
+    pub(super) kept: BTreeMap<SessionId, Option<i64>>,
     /// Dead for longer.
     pub(super) expired: BTreeSet<SessionId>,
 }
@@ -79,11 +79,13 @@ impl Sessions {
         for (id, info) in layout::ids::<SessionId>(&listing) {
             let marker = layout::session(&id);
             let age_ns = now_ns.saturating_sub(info.modified_ns);
-            if is_abandoned(backend, &marker)? && age_ns.max(0) >= keep_ns {
+            let is_dead = is_abandoned(backend, &marker)?;
+            if is_dead && age_ns.max(0) >= keep_ns {
                 sessions.expired.insert(id);
                 continue;
             }
-            sessions.kept.insert(id);
+            let touched_ns = info.modified_ns.min(now_ns);
+            sessions.kept.insert(id, is_dead.then(|| touched_ns.saturating_add(keep_ns)));
             if touch && age_ns < 0 {
                 touched(backend.touch(&marker))?;
             }

@@ -37,6 +37,28 @@ pub struct Emptied {
     pub bytes: u64,
 }
 
+impl Emptied {
+    /// This, and one directory more.
+    pub(super) fn and(self, discarded: &Discarded) -> Self {
+        let (packs, snapshots) = (discarded.packs.len(), discarded.snapshots.len());
+        let bytes = discarded.bytes;
+        self.plus(Self { packs: packs as u64, snapshots: snapshots as u64, bytes })
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            packs: self.packs + other.packs,
+            snapshots: self.snapshots + other.snapshots,
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+}
+
+/// True when the grace of this part of the trash is over.
+pub(super) fn is_due(discarded: &Discarded, now_ns: i64, grace_ns: i64) -> bool {
+    now_ns.saturating_sub(discarded.time_ns).max(0) >= grace_ns
+}
+
 /// Everything in the trash, oldest first.
 pub fn discarded(backend: &dyn Backend) -> Result<Vec<Discarded>> {
     let mut all = Vec::new();
@@ -96,12 +118,10 @@ impl Discarded {
 pub(super) fn empty(backend: &dyn Backend, now_ns: i64, grace_ns: i64) -> Result<Emptied> {
     let mut emptied = Emptied::default();
     let all = discarded(backend)?;
-    let due = |it: &&Discarded| now_ns.saturating_sub(it.time_ns).max(0) >= grace_ns;
+    let due = |it: &&Discarded| is_due(it, now_ns, grace_ns);
     for discarded in all.iter().filter(due) {
         discarded.remove(backend)?;
-        emptied.packs += discarded.packs.len() as u64;
-        emptied.snapshots += discarded.snapshots.len() as u64;
-        emptied.bytes = emptied.bytes.saturating_add(discarded.bytes);
+        emptied = emptied.and(discarded);
     }
     if all.iter().any(|it| due(&it)) {
         backend.sync(layout::TRASH)?;

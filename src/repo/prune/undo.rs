@@ -4,7 +4,6 @@
 //! for the next prune.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::codec::index::Place;
 use crate::host::Host;
@@ -15,6 +14,7 @@ use crate::repo::foreign::sync_trash;
 use crate::repo::index::write::stage_segment;
 use crate::repo::index::{Index, open_segment, segment_damage};
 use crate::repo::layout;
+use crate::repo::locks::Patience;
 use crate::repo::pack::read::directory;
 use crate::repo::prune::Walk;
 use crate::repo::prune::maintainer::Maintainer;
@@ -42,10 +42,10 @@ pub fn undo(
     repository: &Repository,
     id: SnapshotId,
     walk: &mut dyn Walk,
-    wait: Duration,
     host: &dyn Host,
+    patience: Patience<'_>,
 ) -> Result<Undone> {
-    let maintainer = Maintainer::begin(repository, host, wait)?;
+    let maintainer = Maintainer::begin(repository, host, patience)?;
     let _held = maintainer.share()?;
     let backend = repository.backend();
     match backend.stat(&layout::snapshot(&id)) {

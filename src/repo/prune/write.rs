@@ -39,6 +39,9 @@ pub(super) fn rewrite(
     let mut writing =
         Writing { maintainer, stage, open: BTreeMap::new(), done: Rewritten::default() };
     for (pack, offsets) in offsets {
+        if maintainer.observer().cancelled() {
+            return Err(RepoError::Cancelled);
+        }
         let len = packs.get(pack).copied().unwrap_or(0);
         match writing.pack((pack, len), offsets) {
             Err(RepoError::Damaged(damage)) => drop(writing.done.waiting.insert(*pack, damage)),
@@ -78,6 +81,7 @@ impl Writing<'_> {
         for entry in entries {
             let stored = self.proved(pack, entry)?;
             self.append(directory.class, entry, &stored)?;
+            self.maintainer.observer().advance(1, u64::from(entry.stored_len));
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use crate::repo::error::{Damage, Result};
 use crate::repo::facts::Facts;
 use crate::repo::index::{Index, Lookup, Segment, lookup, segment_damage};
 use crate::repo::layout;
+use crate::repo::prune::trash::discarded;
 use crate::repo::repository::Repository;
 
 /// Packs by id, with their length.
@@ -50,11 +51,15 @@ impl Known {
                 there => drop(lost.insert(id, loss(there.copied(), len))),
             }
         }
+        let distrusted = Arc::new(Distrusted::by(facts).and_lost(lost.keys().copied().collect()));
+        if !lost.is_empty() {
+            forgive_discarded(repository.backend(), &mut lost)?;
+        }
         Ok(Self {
             index: Arc::new(index),
             own: RwLock::default(),
             sound: RwLock::new(sound),
-            distrusted: Arc::new(Distrusted::by(facts).and_lost(lost.keys().copied().collect())),
+            distrusted,
             lost,
             relied_upon: Mutex::default(),
             met: Mutex::default(),
@@ -178,6 +183,14 @@ fn is_covered(segment: &Segment, index: &Index) -> bool {
         .iter()
         .flatten()
         .all(|(key, place)| index.segments().iter().any(|other| lists(other, &key, &place)))
+}
+
+/// A prune that was cut off between its packs and its segments has left segments that name packs in the trash: nobody has lost those.
+fn forgive_discarded(backend: &dyn Backend, lost: &mut BTreeMap<PackId, String>) -> Result<()> {
+    for (id, _) in discarded(backend)?.iter().flat_map(|discarded| &discarded.packs) {
+        lost.remove(id);
+    }
+    Ok(())
 }
 
 /// What has become of a pack that had `len` bytes.

@@ -11,7 +11,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::codec::content::Content;
 use crate::codec::version::{Layer, SegmentRef, VersionRecord};
-use crate::delta::decode::Segment;
+use crate::delta::decode::{Segment, SegmentIndex};
 use crate::delta::error::DeltaError;
 use crate::id::{BlobId, BlobType};
 use crate::repo::blobs::BlobRead;
@@ -23,6 +23,9 @@ use crate::snapshot::version::segment::{Applier, ApplyError};
 
 /// Chunks of a base are read side by side up to so many bytes, which are then in memory.
 const AT_ONCE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Bytes of a base that are written at once when layers follow.
+const PIECE_BYTES: usize = 128 * 1024;
 
 /// Why a database could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +84,12 @@ impl Decoder<'_> {
     /// Makes the state with so many layers; pages beyond its count are left in the file. Returns the pages of each layer.
     pub(super) fn decode(self, layers: usize) -> Result<Vec<Vec<u32>>, Failed> {
         self.base().map_err(|error| Failed::at(&self.record.base.list, error))?;
-        let mut applier = Applier::new(self.file, self.record.page_size);
-        let layers = self.record.layers.iter().take(layers).enumerate();
-        layers.map(|(below, layer)| self.layer((below, layer), &mut applier)).collect()
+        let layers = self.record.layers.get(..layers).unwrap_or(&self.record.layers);
+        let mut left = layers.iter().flat_map(|layer| &layer.segments);
+        let applier = Applier::new(self.file, self.record.page_size);
+        let mut run = Run { ahead: left.next().map(|first| self.fetch(first)), left, applier };
+        let layers = layers.iter().enumerate();
+        layers.map(|(below, layer)| self.layer((below, layer), &mut run)).collect()
     }
 
     fn base(self) -> Result<(), MakeError> {
@@ -98,23 +104,34 @@ impl Decoder<'_> {
             }
             batch.par_iter().try_for_each(|placed| {
                 let bytes = read_chunk(self.blobs, &placed.chunk)?;
-                self.file.write_all_at(&bytes, placed.offset)?;
+                self.write_base(&bytes, placed.offset)?;
                 (self.watch.advance)(placed.chunk.len);
                 Ok::<_, MakeError>(())
             })?;
         }
     }
 
-    fn layer(
+    /// What is written at once is kept in memory by the system as one piece, and some systems go through all blocks of a piece
+    /// whenever a page of it is written again.
+    fn write_base(self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let piece = if self.record.layers.is_empty() { bytes.len() } else { PIECE_BYTES };
+        let offsets = (0..).map(|piece: u64| offset + piece * PIECE_BYTES as u64);
+        bytes
+            .chunks(piece.max(1))
+            .zip(offsets)
+            .try_for_each(|(bytes, at)| self.file.write_all_at(bytes, at))
+    }
+
+    fn layer<'r>(
         self,
         (below, layer): (usize, &Layer),
-        applier: &mut Applier<'_, File>,
+        run: &mut Run<'_, impl Iterator<Item = &'r SegmentRef> + Send>,
     ) -> Result<Vec<u32>, Failed> {
         let below = page_count_with(self.record, below);
         let mut seen = HashSet::new();
         for segment in &layer.segments {
             self.watch.check().map_err(|error| Failed::at(&segment.id, error))?;
-            self.segment(segment, (below, layer.page_count), &mut seen, applier)
+            self.segment(segment, (below, layer.page_count), &mut seen, run)
                 .map_err(|error| Failed::at(&segment.id, error))?;
         }
         let new = seen.iter().filter(|number| **number > below).count() as u64;
@@ -125,24 +142,52 @@ impl Decoder<'_> {
         Ok(seen.into_iter().collect())
     }
 
-    fn segment(
+    /// Applies the segment that was fetched ahead, and meanwhile fetches the next one.
+    fn segment<'r>(
         self,
         said: &SegmentRef,
         (below, page_count): (u32, u32),
         seen: &mut HashSet<u32>,
-        applier: &mut Applier<'_, File>,
+        run: &mut Run<'_, impl Iterator<Item = &'r SegmentRef> + Send>,
     ) -> Result<(), MakeError> {
-        let bytes = self.blobs.get(BlobType::PagePatch, &said.id)?;
         let refuse = |error: DeltaError| damaged(BlobType::PagePatch, &said.id, error.to_string());
-        let segment = Segment::parse(&bytes, self.record.page_size).map_err(refuse)?;
+        let fetched = run.ahead.take().unwrap_or_else(|| self.fetch(said))?;
+        let segment = Segment::with_index(&fetched.bytes, &fetched.index).map_err(refuse)?;
         if let Some(fault) = fault(&segment, said, page_count, seen) {
             return Err(damaged(BlobType::PagePatch, &said.id, fault).into());
         }
-        applier.apply(&segment, below).map_err(|error| match error {
+        let Run { left, ahead, applier } = run;
+        let next = left.next();
+        let (applied, next) =
+            rayon::join(|| applier.apply(&segment, below), || next.map(|next| self.fetch(next)));
+        *ahead = next;
+        applied.map_err(|error| match error {
             ApplyError::Delta(error) => refuse(error).into(),
             ApplyError::File(error) => error.into(),
         })
     }
+
+    fn fetch(self, said: &SegmentRef) -> Result<Fetched, RepoError> {
+        let bytes = self.blobs.get(BlobType::PagePatch, &said.id)?;
+        let refuse = |error: DeltaError| damaged(BlobType::PagePatch, &said.id, error.to_string());
+        let index = Segment::parse(&bytes, self.record.page_size).map_err(refuse)?.index();
+        Ok(Fetched { bytes, index })
+    }
+}
+
+/// Segments, one after the other.
+struct Run<'f, S> {
+    /// What comes after `ahead`.
+    left: S,
+    /// The next one, or why it cannot be read.
+    ahead: Option<Result<Fetched, RepoError>>,
+    applier: Applier<'f, File>,
+}
+
+/// A segment whose form was checked.
+struct Fetched {
+    bytes: Vec<u8>,
+    index: SegmentIndex,
 }
 
 /// What must hold of a segment among those of its layer, whose pages so far are `seen`; its own are added.

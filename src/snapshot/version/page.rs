@@ -140,7 +140,7 @@ impl<'b> PageReader<'b> {
         for number in needed {
             images.insert(number, self.image(below, number)?);
         }
-        let old = |number: u32| images.get(&number)?.as_deref();
+        let old = |_, number: u32| images.get(&number)?.as_deref();
         let bytes = self.segment(&kept.id)?;
         let segment = Segment::with_index(&bytes, &kept.index).map_err(refuse)?;
         segment.maker().page(place, old).map(Arc::from).map_err(refuse)

@@ -181,7 +181,7 @@ fn prove_segment(
     pages.try_for_each_init(
         || segment.maker(),
         |maker, (place, number)| {
-            let image = maker.page(place, |number| change.below.page(number))?;
+            let image = maker.page(place, |_, number| change.below.page(number))?;
             if change.now.page(*number) == Some(image) {
                 return Ok(());
             }

@@ -66,7 +66,7 @@ impl<'f, F: PageFile> Applier<'f, F> {
         let there = numbers.partition_point(|number| *number <= below);
         let there = numbers.get(..there).unwrap_or_default();
         self.read_old(there)?;
-        let old = OldImages { numbers: there, bytes: &self.old, page_bytes: self.page_bytes };
+        let old = OldImages { bytes: &self.old, page_bytes: self.page_bytes };
         let writing = Mutex::new(());
         let pieces = numbers.par_chunks(self.piece_pages()).enumerate();
         pieces.try_for_each_init(
@@ -126,7 +126,7 @@ fn make(
 ) -> Result<(), DeltaError> {
     room.clear();
     for place in places {
-        room.extend_from_slice(maker.page(place, |number| old.get(number))?);
+        room.extend_from_slice(maker.page(place, |place, _| old.at(place))?);
     }
     Ok(())
 }
@@ -136,18 +136,16 @@ fn runs(numbers: &[u32]) -> impl Iterator<Item = &[u32]> {
     numbers.chunk_by(|before, after| before.checked_add(1) == Some(*after))
 }
 
-/// Old images of a segment.
+/// The old images of a segment, in the order of its pages: those that are there come first.
 #[derive(Clone, Copy)]
 struct OldImages<'a> {
-    /// Ascending.
-    numbers: &'a [u32],
     bytes: &'a [u8],
     page_bytes: usize,
 }
 
 impl<'a> OldImages<'a> {
-    fn get(&self, number: u32) -> Option<&'a [u8]> {
-        let from = self.numbers.binary_search(&number).ok()? * self.page_bytes;
+    fn at(&self, place: usize) -> Option<&'a [u8]> {
+        let from = place * self.page_bytes;
         self.bytes.get(from..from + self.page_bytes)
     }
 }

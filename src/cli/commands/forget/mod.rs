@@ -16,7 +16,6 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::json::WarningKind;
-use crate::cli::output::units::parse_duration;
 use crate::cli::output::{retention, wording};
 use crate::cli::retention::{KeepArgs, parse_length, wish};
 
@@ -53,9 +52,6 @@ pub(crate) struct ForgetArgs {
     /// Bring back what was forgotten last, or these SNAPs, while their room was not given back yet
     #[arg(long, conflicts_with_all = ["KeepArgs", "tags", "preview", "allow_last"])]
     undo: bool,
-    /// Wait so long for another larder that is forgetting or pruning
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
-    lock_wait: Duration,
     #[command(flatten)]
     keep: KeepArgs,
 }
@@ -94,7 +90,7 @@ impl ForgetArgs {
             allow_last: self.allow_last,
             limits: Limits::default(),
             dry_run: self.dry_run,
-            wait: self.lock_wait,
+            wait: context.lock_wait(),
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
         zone: context.settings.zone.rules.clone(),
         allow_last: args.allow_last,
         dry_run: args.dry_run,
-        wait: args.lock_wait,
+        wait: context.lock_wait(),
     };
     let targets = by_name(&repository, &options, &context.host)?;
     let said = match context.console.form() {

@@ -2,6 +2,7 @@
 
 use larder::id::SnapshotId;
 use larder::ops::prune::{Forgotten, Kept, UndoReport, forgotten, undo};
+use larder::repo::locks::Patience;
 use larder::repo::snapshots::Snapshot;
 use larder::snapshot::select::{Candidate, select};
 use serde::Serialize;
@@ -28,7 +29,8 @@ pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
         return said(context, &report, true);
     }
     let progress = Progress::new(&context.console, &context.signals);
-    let report = undo(&repository, &ids, args.lock_wait, &context.host, &progress)?;
+    let patience = Patience { wait: context.lock_wait(), observer: &progress };
+    let report = undo(&repository, &ids, &context.host, patience)?;
     drop(progress);
     said(context, &report, false)
 }
