@@ -468,3 +468,42 @@ fn two_that_forget_do_not_decide_at_once() {
     file.unlock().unwrap();
     rig.run(&["forget", "latest"]).out_of(0);
 }
+
+#[test]
+fn the_room_is_given_back_in_the_same_run() {
+    let rig = Rig::new();
+    nights(&rig, date(2025, 11, 10), 5);
+    let packs = || fs::read_dir(rig.repository().join("packs")).unwrap().count();
+    let before = packs();
+    let (dry, err) = forget(&rig, &["--keep-last", "1", "--prune", "--dry-run"], 0);
+    assert!(
+        dry.ends_with("would forget 4 of 5 snapshots\n")
+            && err.starts_with("note: what a prune frees"),
+        "{dry}{err}"
+    );
+    let (out, _) = forget(&rig, &["--keep-last", "2", "--prune"], 0);
+    assert!(out.contains("\nforgotten: 3 of 5 snapshots; 2 stay\n\n"), "{out}");
+    assert!(
+        out.contains("3 forgotten snapshots; freed by a prune after ") && !out.contains("--undo"),
+        "{out}"
+    );
+    assert!(packs() < before, "{out}");
+    // Within the time of grace all of it comes back.
+    assert_eq!(rig.run(&["forget", "--undo"]).out_of(0).lines().count(), 3);
+    rig.run(&["check", "--read-data"]).out_of(0);
+
+    let (named, _) = forget(&rig, &["latest", "--prune", "--grace", "0"], 0);
+    assert!(named.contains("1 forgotten snapshot") && named.contains("\nfreed "), "{named}");
+    rig.run(&["forget", "--undo"]).err_of(1);
+    let run = rig.run(&["--json", "forget", "--keep-last", "1", "--prune", "--grace", "0"]);
+    let values = serde_json::Deserializer::from_str(run.out_of(0)).into_iter();
+    let values: Vec<Value> = values.map(|it| it.unwrap()).collect();
+    assert_eq!(
+        (&values[0]["forgotten_total"], &values[1]["message_type"]),
+        (&3.into(), &"summary".into())
+    );
+    rig.run(&["check", "--read-data"]).out_of(0);
+    for bad in [&["--grace", "0"][..], &["--undo", "--prune"], &["--preview", "3d", "--prune"]] {
+        rig.run(&[&["forget"], bad].concat()).err_of(2);
+    }
+}

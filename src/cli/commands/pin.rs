@@ -1,7 +1,5 @@
 //! `larder pin`: a snapshot stays, whatever the policy says.
 
-use std::time::Duration;
-
 use clap::Args;
 use jiff::Span;
 use jiff::civil::Date;
@@ -24,9 +22,6 @@ use crate::cli::retention::parse_length;
 
 /// What a pin is called that nobody names.
 const NAME: &str = "manual";
-
-/// How long to wait for one who is forgetting.
-const WAIT: Duration = Duration::from_secs(5);
 
 /// Pin a snapshot: `larder forget` does not take it as long as the pin holds, whatever the policy says. A pin of the same name is set
 /// anew.
@@ -72,7 +67,7 @@ pub(crate) fn run(args: &PinArgs, context: &Context) -> Result<Exit> {
         name: args.snapshot.clone(),
         source: args.of.source.clone(),
         zone: zone.clone(),
-        wait: WAIT,
+        wait: context.lock_wait(),
     };
     let (snapshot, pins) = pin(&repository, &options, change, &context.host)?;
     if context.console.form() == Form::Document {

@@ -9,13 +9,17 @@ use std::time::Duration;
 use clap::Args;
 use larder::ops::forget::{ByPolicy, Doubt, Filter, PolicyReport, by_policy};
 use larder::ops::retention::rules::{Origin, Rules};
+use larder::repo::prune::PruneOptions;
+use larder::repo::repository::Repository;
 use larder::snapshot::retention::brake::Limits;
 
+use crate::cli::commands::prune;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::console::Form;
 use crate::cli::output::json::WarningKind;
+use crate::cli::output::units::parse_period;
 use crate::cli::output::{retention, wording};
 use crate::cli::retention::{KeepArgs, parse_length, wish};
 
@@ -30,6 +34,7 @@ mod undo;
 /// can be brought back until its room is given back. With SNAP, forget just these, whatever the policy says; what is missing or
 /// unreadable is given up by its whole id.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct ForgetArgs {
     /// Forget these: latest, latest~2, an id, 2026-11-22, "2026-11-22 14:00", tag:NAME
     #[arg(value_name = "SNAP", conflicts_with_all = ["KeepArgs", "tags", "preview"])]
@@ -49,6 +54,12 @@ pub(crate) struct ForgetArgs {
     /// Forget the last snapshot of a source, too, if no rule keeps it
     #[arg(long)]
     allow_last: bool,
+    /// Give the room back, too, as `larder prune` does, also of what was forgotten before
+    #[arg(long, conflicts_with_all = ["preview", "undo"])]
+    prune: bool,
+    /// With --prune: how long what was forgotten can still be brought back; 0 frees at once [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = parse_period, requires = "prune")]
+    grace: Option<i64>,
     /// Bring back what was forgotten last, or these SNAPs, while their room was not given back yet
     #[arg(long, conflicts_with_all = ["KeepArgs", "tags", "preview", "allow_last"])]
     undo: bool,
@@ -58,28 +69,50 @@ pub(crate) struct ForgetArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
-    if args.undo {
-        return undo::run(args, context);
-    }
-    if !args.snapshots.is_empty() {
-        return named::run(args, context);
-    }
     let repository = context.open()?;
-    let options = args.options(context);
-    if let Some(length) = args.preview {
-        return preview::run(context, &repository, &options, length);
+    if args.undo {
+        return undo::run(args, context, &repository);
     }
-    let report = by_policy(&repository, &options, &context.host)?;
+    if let Some(length) = args.preview {
+        return preview::run(context, &repository, &args.options(context), length);
+    }
+    let exit = if args.snapshots.is_empty() {
+        policy(args, context, &repository)?
+    } else {
+        named::run(args, context, &repository)?
+    };
+    if args.prune && matches!(exit, Exit::Ok | Exit::Incomplete) {
+        return Ok(exit.or_worse(give_room(args, context, &repository)?));
+    }
+    Ok(exit)
+}
+
+fn policy(args: &ForgetArgs, context: &Context, repository: &Repository) -> Result<Exit> {
+    let report = by_policy(repository, &args.options(context), &context.host)?;
     let report = report.ok_or_else(|| no_policy(context))?;
     let exit = outcome(&report);
     let said = match context.console.form() {
-        Form::Text => page::page(context, &report, args.dry_run),
+        Form::Text => page::page(context, args, &report),
         _ => json::document(context, &report, (args.dry_run, exit)),
     };
     if context.console.form() == Form::Text {
         warn(context, &report);
     }
     Failure::after(exit, said)
+}
+
+/// The prune that follows. What it frees cannot be foretold while the snapshots are still there.
+fn give_room(args: &ForgetArgs, context: &Context, repository: &Repository) -> Result<Exit> {
+    if args.dry_run {
+        context.console.note("what a prune frees is known once the snapshots are forgotten");
+        return Ok(Exit::Ok);
+    }
+    let mut options = PruneOptions { wait: context.lock_wait(), ..PruneOptions::default() };
+    options.grace_ns = args.grace.unwrap_or(options.grace_ns);
+    if context.console.form() == Form::Text {
+        context.console.detail("")?;
+    }
+    prune::give_back(context, repository, &options, false)
 }
 
 impl ForgetArgs {

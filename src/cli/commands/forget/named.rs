@@ -1,6 +1,7 @@
 //! Forgetting by name.
 
 use larder::ops::forget::{ByName, Target, by_name};
+use larder::repo::repository::Repository;
 
 use super::{ForgetArgs, json, undo};
 use crate::cli::context::Context;
@@ -10,8 +11,7 @@ use crate::cli::output::console::Form;
 use crate::cli::output::escape::printable;
 
 /// Runs it.
-pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
-    let repository = context.open()?;
+pub(super) fn run(args: &ForgetArgs, context: &Context, repository: &Repository) -> Result<Exit> {
     let options = ByName {
         names: args.snapshots.clone(),
         source: args.source.clone(),
@@ -20,25 +20,25 @@ pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
         dry_run: args.dry_run,
         wait: context.lock_wait(),
     };
-    let targets = by_name(&repository, &options, &context.host)?;
+    let targets = by_name(repository, &options, &context.host)?;
     let said = match context.console.form() {
-        Form::Text => page(context, &targets, args.dry_run),
+        Form::Text => page(context, args, &targets),
         _ => json::named(context, &targets, args.dry_run),
     };
     Failure::after(Exit::Ok, said)
 }
 
-fn page(context: &Context, targets: &[Target], dry_run: bool) -> Result<()> {
+fn page(context: &Context, args: &ForgetArgs, targets: &[Target]) -> Result<()> {
     for target in targets {
         let text = match target {
-            _ if !context.console.is_quiet() => line(context, target, dry_run),
+            _ if !context.console.is_quiet() => line(context, target, args.dry_run),
             Target::Fact(id) => id.to_string(),
             other => other.snapshot().map(|id| id.to_string()).unwrap_or_default(),
         };
         context.console.line(&text)?;
     }
     let can_come_back = targets.iter().any(|it| matches!(it, Target::Snapshot(_)));
-    if can_come_back && !dry_run { undo::offer(context) } else { Ok(()) }
+    if can_come_back { undo::offer(context, args) } else { Ok(()) }
 }
 
 fn line(context: &Context, target: &Target, dry_run: bool) -> String {

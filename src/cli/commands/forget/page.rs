@@ -5,7 +5,7 @@ use larder::ops::retention::rules::Change;
 use larder::snapshot::retention::policy::Policy;
 use larder::snapshot::retention::{Decision, Verdict};
 
-use super::{origin, undo};
+use super::{ForgetArgs, origin, undo};
 use crate::cli::context::Context;
 use crate::cli::failure::Result;
 use crate::cli::output::escape::printable;
@@ -13,15 +13,16 @@ use crate::cli::output::table::{self, Column};
 use crate::cli::output::units::{count, many};
 use crate::cli::output::{retention, times};
 
-/// So many of what goes are shown; -v shows each.
-const SHOWN: usize = 12;
+/// So many of what goes, or comes back, are shown; -v shows each.
+pub(super) const SHOWN: usize = 12;
 
 const STAYS: [Column; 4] =
     [Column::left("STAYS"), Column::left("TAKEN"), Column::left("KEPT AS"), Column::left("UNTIL")];
 const GOES: [Column; 3] = [Column::left("GOES"), Column::left("TAKEN"), Column::left("BECAUSE")];
 
 /// The page.
-pub(super) fn page(context: &Context, report: &PolicyReport, dry_run: bool) -> Result<()> {
+pub(super) fn page(context: &Context, args: &ForgetArgs, report: &PolicyReport) -> Result<()> {
+    let dry_run = args.dry_run;
     if context.console.is_quiet() {
         let ids = report.forgotten.iter();
         return ids.map(ToString::to_string).try_for_each(|id| context.console.line(&id));
@@ -39,7 +40,7 @@ pub(super) fn page(context: &Context, report: &PolicyReport, dry_run: bool) -> R
         context.console.line("")?;
     }
     context.console.line(&summary(report, dry_run))?;
-    if dry_run || report.forgotten.is_empty() { Ok(()) } else { undo::offer(context) }
+    if report.forgotten.is_empty() { Ok(()) } else { undo::offer(context, args) }
 }
 
 fn stored(change: &Change, dry_run: bool) -> String {

@@ -3,11 +3,13 @@
 use larder::id::SnapshotId;
 use larder::ops::prune::{Forgotten, Kept, UndoReport, forgotten, undo};
 use larder::repo::locks::Patience;
+use larder::repo::repository::Repository;
 use larder::repo::snapshots::Snapshot;
 use larder::snapshot::select::{Candidate, select};
 use serde::Serialize;
 
 use super::ForgetArgs;
+use super::page::SHOWN;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
@@ -16,12 +18,11 @@ use crate::cli::output::escape::printable;
 use crate::cli::output::json::Document;
 use crate::cli::output::json::snapshot::SnapshotRef;
 use crate::cli::output::progress::Progress;
-use crate::cli::output::units::many;
+use crate::cli::output::units::{count, many};
 
 /// Runs it.
-pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
-    let repository = context.open()?;
-    let trash = forgotten(&repository)?;
+pub(super) fn run(args: &ForgetArgs, context: &Context, repository: &Repository) -> Result<Exit> {
+    let trash = forgotten(repository)?;
     let ids = chosen(args, context, &trash)?;
     if args.dry_run {
         let snapshots = ids.iter().filter_map(|id| in_trash(&trash, *id)).collect();
@@ -30,13 +31,16 @@ pub(super) fn run(args: &ForgetArgs, context: &Context) -> Result<Exit> {
     }
     let progress = Progress::new(&context.console, &context.signals);
     let patience = Patience { wait: context.lock_wait(), observer: &progress };
-    let report = undo(&repository, &ids, &context.host, patience)?;
+    let report = undo(repository, &ids, &context.host, patience)?;
     drop(progress);
     said(context, &report, false)
 }
 
-/// Says that there is a way back.
-pub(super) fn offer(context: &Context) -> Result<()> {
+/// Says that there is a way back, where a prune does not follow and say more.
+pub(super) fn offer(context: &Context, args: &ForgetArgs) -> Result<()> {
+    if args.dry_run || args.prune {
+        return Ok(());
+    }
     let undo = context.command("forget --undo");
     context.console.detail(&format!("until a prune empties the trash, `{undo}` brings it back"))
 }
@@ -94,10 +98,15 @@ fn said(context: &Context, report: &UndoReport, dry_run: bool) -> Result<Exit> {
 fn page(context: &Context, report: &UndoReport, dry_run: bool) -> Result<()> {
     let console = &context.console;
     let verb = if dry_run { "would bring back" } else { "brought back" };
-    for snapshot in &report.back {
+    let all = report.back.len();
+    let each = console.is_verbose() || console.is_quiet() || all <= SHOWN + 1;
+    for snapshot in report.back.iter().take(if each { all } else { SHOWN }) {
         let source = printable(snapshot.record.source.as_bytes());
         let text = format!("{verb} snapshot {} of {source}", context.describe(snapshot));
         console.line(&if console.is_quiet() { snapshot.id.to_string() } else { text })?;
+    }
+    if !each {
+        console.line(&format!("   + {} more; -v shows each", count((all - SHOWN) as u64)))?;
     }
     for (id, why) in &report.kept {
         let text = why_kept(why);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use larder::ops::prune::{outlook, prune};
 use larder::repo::prune::{PruneOptions, PruneReport};
+use larder::repo::repository::Repository;
 use larder::repo::space::MinFree;
 
 use crate::cli::context::Context;
@@ -45,27 +46,31 @@ pub(crate) struct PruneArgs {
 /// Runs the command.
 pub(crate) fn run(args: &PruneArgs, context: &Context) -> Result<Exit> {
     let repository = context.open()?;
-    context.signals.watch()?;
-    let began = Instant::now();
-    let progress =
-        Progress::new(&context.console, &context.signals).in_zone(&context.settings.zone.rules);
     let options = PruneOptions {
         grace_ns: args.grace,
         unfinished_ns: args.unfinished,
         wait: context.lock_wait(),
         min_free: MinFree { asked_bytes: args.min_free },
     };
-    let run = if args.dry_run { outlook } else { prune };
-    let report = run(&repository, &options, &context.host, &progress);
+    give_back(context, &repository, &options, args.dry_run)
+}
+
+/// Prunes, or says what a prune would do, and says what came of it.
+pub(crate) fn give_back(
+    context: &Context,
+    repository: &Repository,
+    options: &PruneOptions,
+    dry_run: bool,
+) -> Result<Exit> {
+    context.signals.watch()?;
+    let began = Instant::now();
+    let progress =
+        Progress::new(&context.console, &context.signals).in_zone(&context.settings.zone.rules);
+    let run = if dry_run { outlook } else { prune };
+    let report = run(repository, options, &context.host, &progress);
     progress.finish();
-    let said = Said {
-        report: &report?,
-        context,
-        progress: &progress,
-        took: began.elapsed(),
-        dry_run: args.dry_run,
-    };
-    said.say()
+    let (report, took) = (&report?, began.elapsed());
+    Said { report, context, progress: &progress, took, dry_run }.say()
 }
 
 /// A finished prune, and who is to hear of it.

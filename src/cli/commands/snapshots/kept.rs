@@ -23,6 +23,8 @@ pub(super) struct Kept {
     verdicts: BTreeMap<SnapshotId, Verdict>,
     pins: BTreeMap<SnapshotId, Vec<Pin>>,
     zone: TimeZone,
+    /// Where days begin, if that is not where times are shown.
+    other_zone: Option<String>,
     this_year: i16,
 }
 
@@ -50,12 +52,23 @@ impl Kept {
         let holds = |pin: &Pin| pin.until_ns.is_none_or(|until| until >= now_ns);
         let holding = |point: &Point| point.pins.iter().filter(|it| holds(it)).cloned().collect();
         let pins = judged.points.iter().map(|point| (point.id, holding(point)));
+        let shown_in = &context.settings.zone.name;
+        let counted_in = rules.as_ref().map(|rules| &rules.zone_name);
+        let other_zone = counted_in.filter(|it| *it != shown_in).cloned();
         let zone = rules.map_or_else(|| context.settings.zone.rules.clone(), |rules| rules.zone);
         Self {
             verdicts: decisions.into_iter().map(|it| (it.id, it.verdict)).collect(),
             pins: pins.collect(),
             this_year: times::civil(now_ns, &zone).year(),
             zone,
+            other_zone,
+        }
+    }
+
+    /// Says where days begin, if that is not where times are shown.
+    pub(super) fn note_zone(&self, context: &Context) {
+        if let Some(zone) = &self.other_zone {
+            context.console.note(format!("for the policy, days begin in {zone}"));
         }
     }
 

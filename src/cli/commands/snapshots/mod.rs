@@ -152,6 +152,7 @@ fn page(
     }
     let mut of_source: Vec<&[Tagged<'_>]> =
         chosen.chunk_by(|(a, _), (b, _)| a.record.source == b.record.source).collect();
+    kept.note_zone(context);
     let last = of_source.pop();
     for snapshots in of_source {
         source(context, snapshots, kept)?;
