@@ -227,7 +227,7 @@ fn the_last_snapshot_of_a_source_goes_only_with_permission() {
         "error: that would leave no snapshot of source \"app\"\nhint: add --allow-last if that is meant\n"
     );
     let (tags, _) = forget(&rig, &["--keep-tag", "none"], 0);
-    assert!(tags.contains("nothing to forget: 1 snapshot stay"), "{tags}");
+    assert!(tags.contains("nothing to forget: 1 snapshot stays"), "{tags}");
     forget(&rig, &["--keep-tag", "none", "--allow-last"], 0);
     assert_eq!(there_unconfigured(&rig), 0);
     let (none, _) = forget(&rig, &["--keep-last", "1"], 0);

@@ -68,13 +68,15 @@ fn summary(report: &PolicyReport, dry_run: bool) -> String {
     }
     match (all, gone, dry_run) {
         (0, ..) => "no snapshots".to_owned(),
+        (1, 0, _) => "nothing to forget: 1 snapshot stays".to_owned(),
         (_, 0, _) => format!("nothing to forget: {} stay", many(all, "snapshot")),
         (_, _, true) => {
             format!("would forget {} of {}", count(gone), many(all, "snapshot"))
         }
         (_, _, false) => {
-            let left = count(all - gone);
-            format!("forgotten: {} of {}; {left} stay", count(gone), many(all, "snapshot"))
+            let stay = if all - gone == 1 { "stays" } else { "stay" };
+            let (gone, left) = (count(gone), count(all - gone));
+            format!("forgotten: {gone} of {}; {left} {stay}", many(all, "snapshot"))
         }
     }
 }

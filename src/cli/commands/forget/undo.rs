@@ -98,9 +98,11 @@ fn said(context: &Context, report: &UndoReport, dry_run: bool) -> Result<Exit> {
 fn page(context: &Context, report: &UndoReport, dry_run: bool) -> Result<()> {
     let console = &context.console;
     let verb = if dry_run { "would bring back" } else { "brought back" };
-    let all = report.back.len();
+    let mut back: Vec<&Snapshot> = report.back.iter().collect();
+    back.sort_by_key(|it| (&it.record.source, std::cmp::Reverse((it.record.time_ns, it.id))));
+    let all = back.len();
     let each = console.is_verbose() || console.is_quiet() || all <= SHOWN + 1;
-    for snapshot in report.back.iter().take(if each { all } else { SHOWN }) {
+    for snapshot in back.into_iter().take(if each { all } else { SHOWN }) {
         let source = printable(snapshot.record.source.as_bytes());
         let text = format!("{verb} snapshot {} of {source}", context.describe(snapshot));
         console.line(&if console.is_quiet() { snapshot.id.to_string() } else { text })?;
