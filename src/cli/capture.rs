@@ -53,6 +53,7 @@ impl Capture for HelperCapture<'_> {
                 .reserve_bytes(),
             questions,
             now_ns: &|| self.host.now_ns(),
+            elapsed: &|| Duration::from_nanos(self.host.now_ns().unsigned_abs()),
             observer: self.observer,
         };
         capture(&options, path)

@@ -266,6 +266,7 @@ impl Examination<'_> {
             .reserve_bytes(),
             questions,
             now_ns: &|| self.host.now_ns(),
+            elapsed: &|| Duration::from_nanos(self.host.now_ns().unsigned_abs()),
             observer: self.observer,
         };
         match inspect(&options, full) {

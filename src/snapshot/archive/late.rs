@@ -162,7 +162,8 @@ impl<'a, 'r> Act<'a, 'r> {
     fn unchanged(&mut self, databases: &[&LateDatabase]) -> Vec<Option<AsBefore>> {
         let as_before: Vec<_> = databases.iter().map(|it| self.same_as_before(it)).collect();
         for (database, as_before) in databases.iter().zip(&as_before) {
-            if as_before.is_none() {
+            // One that is read every night, for want of a better label, need not have changed.
+            if as_before.is_none() && self.record_before(&database.item.key).is_none() {
                 self.watched.touch(&database.item.key);
             }
         }

@@ -20,14 +20,22 @@ impl Act<'_, '_> {
     ) -> Option<AsBefore> {
         let key = &database.item.key;
         let EntryKind::File(file) = &database.previous.as_ref()?.kind else { return None };
+        let record = self.record_before(key)?;
+        let same = record.label == DatabaseLabel::Committed
+            && (record.check == CheckResult::QuickOk || record.len == 0);
+        same.then(|| (file.content.clone(), record.clone()))
+    }
+
+    /// The parent's record of a database whose file and log are what they were; its bytes may be read again all the same.
+    pub(in crate::snapshot::archive) fn record_before(
+        &self,
+        key: &EntryKey,
+    ) -> Option<&DatabaseRecord> {
         let is_it = |record: &&DatabaseRecord| record.root == key.root && record.path == key.path;
         let record = self.request.parent?.databases.iter().find(is_it)?;
         let now = observe(&absolute(source_of(self.request, key), key)).ok()?;
-        let same = record.label == DatabaseLabel::Committed
-            && (record.check == CheckResult::QuickOk || record.len == 0)
-            && record.identity.as_ref() == Some(&now)
-            && settled_before(&now, record.captured_at_ns);
-        same.then(|| (file.content.clone(), record.clone()))
+        let same = record.identity.as_ref() == Some(&now);
+        (same && settled_before(&now, record.captured_at_ns)).then_some(record)
     }
 
     /// The record of an unchanged database with what still holds of its references; nothing when its rows must be asked for that.
