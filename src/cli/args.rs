@@ -63,7 +63,7 @@ pub(crate) struct Globals {
         hide_possible_values = true
     )]
     pub(crate) color: Colors,
-    /// Wait so long for others who use the repository, and say whom one waits for [default: 0s; prune: 5s]
+    /// Wait so long for others who use the repository, and say whom one waits for [default: 0s; forget, pin, prune: 5s]
     #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) lock_wait: Option<Duration>,
     /// Show no progress

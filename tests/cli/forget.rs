@@ -206,6 +206,8 @@ fn snapshots_are_forgotten_by_name_and_come_back() {
     assert_eq!(back.out_of(0).matches("brought back snapshot").count(), 2, "{}", back.out);
     assert_eq!(there(&rig, "app").len(), 4);
     rig.run(&["check", "--read-data"]).out_of(0);
+    let order: Vec<&str> = back.out.lines().map(|it| &it[22..30]).collect();
+    assert_eq!(order, [&ids[3][..8], &ids[1][..8]], "the newest first");
     assert_eq!(
         rig.run(&["forget", "--undo"]).err_of(1),
         "error: nothing that was forgotten can be brought back\n"
@@ -503,6 +505,8 @@ fn the_room_is_given_back_in_the_same_run() {
         (&3.into(), &"summary".into())
     );
     rig.run(&["check", "--read-data"]).out_of(0);
+    let quiet = rig.run(&["forget", "--keep-last", "1", "--prune", "--quiet"]);
+    assert_eq!(quiet.err_of(0), "", "cron mails what is written there");
     for bad in [&["--grace", "0"][..], &["--undo", "--prune"], &["--preview", "3d", "--prune"]] {
         rig.run(&[&["forget"], bad].concat()).err_of(2);
     }

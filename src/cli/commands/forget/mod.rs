@@ -46,7 +46,7 @@ pub(crate) struct ForgetArgs {
     #[arg(long = "tag", value_name = "T")]
     tags: Vec<String>,
     /// Say what would be forgotten, and change nothing
-    #[arg(long)]
+    #[arg(short = 'n', long)]
     dry_run: bool,
     /// Show which snapshots there will be on each day of this time, if one is taken a day: 60d, 8w. Changes nothing
     #[arg(long, value_name = "TIME", value_parser = parse_length)]
