@@ -40,7 +40,7 @@ pub(crate) fn for_error(error: &Error, context: &Context) -> Option<String> {
         ),
         Error::Repo(RepoError::Missing { id, .. }) => Some(format!(
             "put its record back from a copy, or: {}",
-            context.command(&format!("forget {}", id.short()))
+            context.command(&format!("forget {id}"))
         )),
         _ => for_kind(error.kind(), context),
     }
