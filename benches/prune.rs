@@ -25,7 +25,7 @@ use larder::repo::backend::memory::MemoryBackend;
 use larder::repo::forget::forget;
 use larder::repo::index::Index;
 use larder::repo::layout;
-use larder::repo::prune::live::{Live as _, LiveSet, Packs};
+use larder::repo::prune::live::{Batch, LiveSet, Packs};
 use larder::repo::prune::{PruneOptions, PruneReport};
 use larder::repo::repository::{InitOptions, Repository};
 use larder_benches::host::BenchHost;
@@ -95,9 +95,12 @@ fn synthetic(blobs: u64) -> Outcome<()> {
         HIGHEST.store(before, Ordering::Relaxed);
         let began = Instant::now();
         let mut live = LiveSet::new(&index, &packs)?;
+        let mut batch = Batch::new(&live);
         for id in &ids {
-            live.live(BlobType::Data, id)?;
+            batch.add(BlobType::Data, id)?;
         }
+        batch.flush()?;
+        drop(batch);
         let marked = began.elapsed();
         let settling = Instant::now();
         let settled = black_box(live.settle(&BTreeSet::new())?);

@@ -1,7 +1,7 @@
 //! One process is killed, another one finishes, and only then does the power fail.
 //!
 //! What the first has named, and not made durable, the second sees and may rely
-//! upon. Each test fails without the sync that its name is about.
+//! upon: then it has to sync that itself.
 
 use std::sync::Arc;
 

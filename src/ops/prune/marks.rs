@@ -4,7 +4,7 @@ use crate::observe::{Observer, Phase, Total, Warning};
 use crate::repo::error::{Damage, RepoError, Result};
 use crate::repo::facts::Facts;
 use crate::repo::prune::Walk;
-use crate::repo::prune::live::Live;
+use crate::repo::prune::live::{Batch, Live};
 use crate::repo::read::Reader;
 use crate::repo::repository::Repository;
 use crate::repo::snapshots::Snapshot;
@@ -31,12 +31,14 @@ impl Walk for Marks<'_> {
         self.observer.begin(Phase::Mark, Some(total));
         let facts = Facts::read(self.repository)?;
         let reader = Reader::open(self.repository, &facts)?;
+        let mut marking =
+            Marking { batch: Batch::new(live), observer: self.observer, failed: None };
         for snapshot in snapshots {
-            let mut marking = Marking { live, observer: self.observer, failed: None };
             let walked = self.reach.walk(&reader, &snapshot.record.manifest, &mut marking);
-            marking.failed.map_or(walked, Err)?;
+            marking.failed.take().map_or(walked, Err)?;
             self.observer.advance(1, 0);
         }
+        marking.batch.flush()?;
         // Read at another place: nothing is lost, and somebody should know.
         for damage in reader.take_damage() {
             self.observer.warn(Warning::about("repository", damage.to_string()));
@@ -46,7 +48,7 @@ impl Walk for Marks<'_> {
 }
 
 struct Marking<'a> {
-    live: &'a dyn Live,
+    batch: Batch<'a>,
     observer: &'a dyn Observer,
     /// The first thing that could not be marked: after it the walk is of no use.
     failed: Option<RepoError>,
@@ -55,7 +57,7 @@ struct Marking<'a> {
 impl Visitor for Marking<'_> {
     fn reached(&mut self, blob: Reached<'_>) {
         if self.failed.is_none() {
-            self.failed = self.live.live(blob.blob_type, &blob.id).err();
+            self.failed = self.batch.add(blob.blob_type, &blob.id).err();
         }
     }
 

@@ -23,6 +23,39 @@ pub trait Live: Sync {
     fn live(&self, blob_type: BlobType, id: &BlobId) -> Result<()>;
 }
 
+/// So many blobs are marked at once.
+const BATCH_BLOBS: usize = 1 << 16;
+
+/// Blobs on their way to a [`Live`]: each is told once a batch, in the order of ids, so that lookups go through a segment instead of
+/// jumping about in it. Nothing counts before [`flush`](Self::flush).
+pub struct Batch<'a> {
+    live: &'a dyn Live,
+    wanted: Vec<(BlobType, BlobId)>,
+}
+
+impl<'a> Batch<'a> {
+    /// An empty one.
+    pub fn new(live: &'a dyn Live) -> Self {
+        Self { live, wanted: Vec::new() }
+    }
+
+    /// One more blob; may flush.
+    pub fn add(&mut self, blob_type: BlobType, id: &BlobId) -> Result<()> {
+        self.wanted.push((blob_type, *id));
+        if self.wanted.len() >= BATCH_BLOBS { self.flush() } else { Ok(()) }
+    }
+
+    /// Tells all that was added; the first blob without a place is the error.
+    pub fn flush(&mut self) -> Result<()> {
+        self.wanted.sort_unstable_by(|(a_type, a), (b_type, b)| (a, a_type).cmp(&(b, b_type)));
+        self.wanted.dedup();
+        let told =
+            self.wanted.iter().try_for_each(|(blob_type, id)| self.live.live(*blob_type, id));
+        self.wanted.clear();
+        told
+    }
+}
+
 /// The places of an index, and which of them are alive.
 pub struct LiveSet<'i> {
     segments: &'i [Segment],
