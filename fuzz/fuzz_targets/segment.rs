@@ -1,4 +1,6 @@
 //! Any bytes as a segment of a page patch: decoding ends in filled pages or an error.
+//!
+//! An input is the size of pages, how many have an old image, the length of what old images look like, that, and the segment.
 
 #![no_main]
 
@@ -8,9 +10,10 @@ use libfuzzer_sys::fuzz_target;
 /// Old images that there are; page numbers beyond take turns with them.
 const IMAGES: usize = 4;
 
-fuzz_target!(|input: (u8, u32, &[u8], &[u8])| {
-    let (size, below, seed, bytes) = input;
-    let page_bytes = 512_u32 << (size % 8);
+fuzz_target!(|input: &[u8]| {
+    let [size, below, length, rest @ ..] = input else { return };
+    let (seed, bytes) = rest.split_at(rest.len().min(usize::from(*length) * 8));
+    let (page_bytes, below) = (512_u32 << (size % 8), u32::from(*below));
     let images = images(seed, page_bytes as usize);
     let old = |number: u32| (number <= below).then(|| &images[number as usize % IMAGES][..]);
     if let Ok(segment) = Segment::parse(bytes, page_bytes) {

@@ -48,11 +48,12 @@ pub(super) fn predict(
     told: &mut Told,
     room: Vec<u8>,
 ) -> Result<Prediction, Refused> {
+    // In this order: a copy brings the base into the cache faster than looking for its cells does.
+    let image = Prediction::plain(origins, room).image;
     told.tell(origins, script.laying, &script.items)?;
     let cells = &told.cells;
     let placed = cells.iter().filter(|cell| !matches!(cell.content, Content::Kept(_))).count();
     let turns = Turns::read(placed, &script.exceptions)?;
-    let image = Prediction::plain(origins, room).image;
     let how = How { kind: script.kind, laying: script.laying, turns: &turns };
     let (mut image, spans) = lay(origins, how, told, image)?;
     let cells = &told.cells;

@@ -66,9 +66,11 @@ impl Yard {
     fn refused_by_page(&self, layers: Vec<Layer>, number: u32, what: &str) {
         self.refused(layers.clone(), what);
         let version = self.version(layers);
-        let page = PageReader::open(&self.blobs, &version).unwrap().page(number);
-        let error = page.unwrap_err();
-        assert!(error.damage().is_some() && error.to_string().contains(what), "{error}");
+        let reader = || PageReader::open(&self.blobs, &version).unwrap();
+        for mut reader in [reader(), reader().keeping(0)] {
+            let error = reader.page(number).unwrap_err();
+            assert!(error.damage().is_some() && error.to_string().contains(what), "{error}");
+        }
     }
 }
 

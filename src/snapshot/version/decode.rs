@@ -5,12 +5,13 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
+use std::iter::Peekable;
 use std::os::unix::fs::FileExt;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::codec::content::Content;
-use crate::codec::version::{Layer, SegmentRef, VersionRecord};
+use crate::codec::version::{Layer, MAX_SEGMENT_PAGE_BYTES, SegmentRef, VersionRecord};
 use crate::delta::decode::{Segment, SegmentIndex};
 use crate::delta::error::DeltaError;
 use crate::id::{BlobId, BlobType};
@@ -85,9 +86,9 @@ impl Decoder<'_> {
     pub(super) fn decode(self, layers: usize) -> Result<Vec<Vec<u32>>, Failed> {
         self.base().map_err(|error| Failed::at(&self.record.base.list, error))?;
         let layers = self.record.layers.get(..layers).unwrap_or(&self.record.layers);
-        let mut left = layers.iter().flat_map(|layer| &layer.segments);
+        let left = layers.iter().flat_map(|layer| &layer.segments).peekable();
         let applier = Applier::new(self.file, self.record.page_size);
-        let mut run = Run { ahead: left.next().map(|first| self.fetch(first)), left, applier };
+        let mut run = Run { left, ahead: None, applier };
         let layers = layers.iter().enumerate();
         layers.map(|(below, layer)| self.layer((below, layer), &mut run)).collect()
     }
@@ -142,7 +143,7 @@ impl Decoder<'_> {
         Ok(seen.into_iter().collect())
     }
 
-    /// Applies the segment that was fetched ahead, and meanwhile fetches the next one.
+    /// Applies a segment, and meanwhile fetches the next one if both together take no more memory than one may.
     fn segment<'r>(
         self,
         said: &SegmentRef,
@@ -151,13 +152,18 @@ impl Decoder<'_> {
         run: &mut Run<'_, impl Iterator<Item = &'r SegmentRef> + Send>,
     ) -> Result<(), MakeError> {
         let refuse = |error: DeltaError| damaged(BlobType::PagePatch, &said.id, error.to_string());
-        let fetched = run.ahead.take().unwrap_or_else(|| self.fetch(said))?;
+        let Run { left, ahead, applier } = run;
+        let fetched = ahead.take().unwrap_or_else(|| {
+            left.next();
+            self.fetch(said)
+        })?;
         let segment = Segment::with_index(&fetched.bytes, &fetched.index).map_err(refuse)?;
         if let Some(fault) = fault(&segment, said, page_count, seen) {
             return Err(damaged(BlobType::PagePatch, &said.id, fault).into());
         }
-        let Run { left, ahead, applier } = run;
-        let next = left.next();
+        let pages = |segment: &SegmentRef| u64::from(segment.pages);
+        let most = MAX_SEGMENT_PAGE_BYTES / u64::from(self.record.page_size);
+        let next = left.next_if(|next| pages(said) + pages(next) <= most);
         let (applied, next) =
             rayon::join(|| applier.apply(&segment, below), || next.map(|next| self.fetch(next)));
         *ahead = next;
@@ -176,10 +182,10 @@ impl Decoder<'_> {
 }
 
 /// Segments, one after the other.
-struct Run<'f, S> {
-    /// What comes after `ahead`.
-    left: S,
-    /// The next one, or why it cannot be read.
+struct Run<'f, S: Iterator> {
+    /// Those that were not fetched.
+    left: Peekable<S>,
+    /// The one before them if it was fetched ahead, or why it cannot be read.
     ahead: Option<Result<Fetched, RepoError>>,
     applier: Applier<'f, File>,
 }

@@ -17,7 +17,7 @@ use crate::delta::decode::{PageMaker, Segment};
 use crate::delta::error::DeltaError;
 
 /// Bytes of pages that one thread reads, or makes and writes, at once.
-const PIECE_BYTES: usize = 256 * 1024;
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Where pages are read and written.
 pub(super) trait PageFile: Sync {

@@ -20,7 +20,9 @@ use crate::snapshot::version::decode::fault;
 use crate::snapshot::version::load::{base_list, load_version, page_count_with, refused};
 use crate::snapshot::version::recent::Recent;
 
-/// The most bytes of page images that are kept for the next page, and that one page may be made from.
+mod levels;
+
+/// The most bytes of page images that are kept for the next page, and that one page may be made from on the way down.
 const MOST_IMAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// The most bytes of chunks of the base that are kept.
@@ -39,6 +41,7 @@ pub struct PageReader<'b> {
     segments: Recent<BlobId>,
     /// By the number of layers that make them.
     images: HashMap<(usize, u32), Option<Arc<[u8]>>>,
+    most_image_bytes: usize,
     base: BaseChunks<'b>,
 }
 
@@ -68,7 +71,14 @@ impl<'b> PageReader<'b> {
         let layers = record.layers.iter().map(|_| None).collect();
         let base = BaseChunks { blobs, placed: Vec::new(), recent: Recent::new(MOST_CHUNK_BYTES) };
         let (segments, images) = (Recent::new(MOST_SEGMENT_BYTES), HashMap::new());
-        Ok(Self { blobs, id: *id, record, layers, segments, images, base })
+        let most_image_bytes = MOST_IMAGE_BYTES;
+        Ok(Self { blobs, id: *id, record, layers, segments, images, most_image_bytes, base })
+    }
+
+    /// Keeps so many bytes of page images for the next page, 16 MiB otherwise. With few, pages take longer.
+    #[must_use]
+    pub fn keeping(self, most_image_bytes: usize) -> Self {
+        Self { most_image_bytes, ..self }
     }
 
     /// Pages of the database.
@@ -78,10 +88,16 @@ impl<'b> PageReader<'b> {
 
     /// The page of this number, from 1; `None` beyond the last one.
     pub fn page(&mut self, number: u32) -> Result<Option<Arc<[u8]>>> {
-        if self.image_bytes() > MOST_IMAGE_BYTES / 2 {
+        if self.image_bytes() > self.most_image_bytes / 2 {
             self.images.clear();
         }
-        self.image(self.record.layers.len(), number)
+        match self.image(self.record.layers.len(), number) {
+            Err(RepoError::Unsupported { .. }) => {
+                self.images.clear();
+                self.by_levels(number)
+            }
+            page => page,
+        }
     }
 
     fn image_bytes(&self) -> usize {
@@ -106,10 +122,9 @@ impl<'b> PageReader<'b> {
                 }
             }
         };
-        if self.image_bytes() > MOST_IMAGE_BYTES {
-            return Err(RepoError::Unsupported {
-                what: format!("page {number} alone is made from too many others; make the whole"),
-            });
+        if self.image_bytes() > self.most_image_bytes {
+            let what = "a page that is made from so many others level for level".to_owned();
+            return Err(RepoError::Unsupported { what });
         }
         self.images.insert((layers, number), image.clone());
         Ok(image)
