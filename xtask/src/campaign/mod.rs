@@ -74,7 +74,7 @@ const CAMPAIGNS: [Campaign; 15] = [
     Campaign {
         name: "beside-prune",
         filter: "beside_prune",
-        count: 6,
+        count: 12,
         batch: 1,
         what: "another prune, or a backup that would merge segments, before every call of a prune",
     },
