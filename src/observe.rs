@@ -102,6 +102,9 @@ pub trait Observer: Sync {
     /// Something is not as it should be; the work goes on.
     fn warn(&self, warning: Warning);
 
+    /// Something that a person may want to know now; nothing is wrong.
+    fn remark(&self, _: Warning) {}
+
     /// Somebody else is waited for; said once a wait.
     fn waits(&self, _for: &Occupied) {}
 

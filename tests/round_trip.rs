@@ -47,6 +47,7 @@ impl Capture for Helper<'_> {
             min_free_bytes: 0,
             questions,
             now_ns: &now_ns,
+            elapsed: &|| Duration::ZERO,
             observer: &Unobserved,
         };
         capture(&options, path)

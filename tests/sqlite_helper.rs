@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -126,10 +126,10 @@ fn a_hanging_helper_and_its_children_are_gone_afterwards() {
     }
 }
 
-/// A clock that runs by looks: so many milliseconds each.
-fn by_looks(ms: i64) -> impl Fn() -> i64 + Sync {
-    let looks = AtomicI64::new(0);
-    move || looks.fetch_add(1, Ordering::Relaxed) * ms * 1_000_000
+/// A clock that runs by looks: 20 ms each.
+fn by_looks() -> Box<dyn Fn() -> Duration + Sync> {
+    let looks = AtomicU64::new(0);
+    Box::new(move || Duration::from_millis(20 * looks.fetch_add(1, Ordering::Relaxed)))
 }
 
 const ALIVE: &str = "while :; do echo '\"alive\"'; done";
@@ -137,7 +137,8 @@ const ALIVE: &str = "while :; do echo '\"alive\"'; done";
 /// What is wrong with a helper that greets, says this and then that it is alive, for ever.
 fn endless(said: &str) -> String {
     let (rig, path) = scripted(&format!("{HELLO}{said} {ALIVE}"));
-    match rig.try_capture_at(&path, &by_looks(20)).unwrap().check {
+    let rig = Rig { elapsed: by_looks(), ..rig };
+    match rig.capture(&path).check {
         CheckResult::NotRun(why) => why,
         other => panic!("{said}: {other:?}"),
     }
@@ -158,8 +159,9 @@ fn a_helper_that_tells_for_ever_is_cut_off() {
     let real = format!("'{}' {HELPER_COMMAND}", env!("CARGO_BIN_EXE_larder"));
     let script = format!("{real} | grep --line-buffered -v '\"end\"' | {{ cat; {ALIVE}; }}");
     let (rig, path) = scripted(&script);
-    let rig = Rig { questions: built_in(), silence: Duration::from_secs(5), ..rig };
-    let captured = rig.try_capture_at(&path, &by_looks(20)).unwrap();
+    let rig =
+        Rig { questions: built_in(), silence: Duration::from_secs(5), elapsed: by_looks(), ..rig };
+    let captured = rig.capture(&path);
     assert_eq!(captured.label, DatabaseLabel::Committed);
     assert_eq!(captured.answers, [Answer::DoesNotApply]);
     assert_eq!(prove(&captured), 0);

@@ -33,6 +33,7 @@ pub(crate) struct Rig {
     pub(crate) min_free_bytes: u64,
     pub(crate) questions: Vec<ReferenceQuery>,
     pub(crate) observer: Box<dyn Observer>,
+    pub(crate) elapsed: Box<dyn Fn() -> Duration + Sync>,
 }
 
 impl Rig {
@@ -46,6 +47,7 @@ impl Rig {
             min_free_bytes: 0,
             questions: Vec::new(),
             observer: Box::new(Unobserved),
+            elapsed: Box::new(|| Duration::ZERO),
         }
     }
 
@@ -76,12 +78,12 @@ impl Rig {
             min_free_bytes: self.min_free_bytes,
             questions: &self.questions,
             now_ns,
+            elapsed: &*self.elapsed,
             observer: &*self.observer,
         }
     }
 
-    /// The same by this clock.
-    pub(crate) fn try_capture_at(
+    fn try_capture_at(
         &self,
         path: &Path,
         now_ns: &(dyn Fn() -> i64 + Sync),

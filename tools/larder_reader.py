@@ -34,7 +34,7 @@ import struct
 import sys
 import tempfile
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 try:
@@ -1390,7 +1390,7 @@ def decode_references(d: Decoder) -> None:
 
 # ---- Section 10: facts -----------------------------------------------------------------------------------------------------
 
-TAG, DAMAGED, FEATURE, ZONE, FORGOTTEN, ACCEPTED = range(6)
+TAG, DAMAGED, FEATURE, POLICY, FORGOTTEN, ACCEPTED, PIN = range(7)
 
 
 @dataclass
@@ -1410,10 +1410,10 @@ class Fact:
 def decode_fact(data: bytes, fact_id: bytes) -> Fact:
     d = open_envelope(data, KIND_FACT)
     subject = d.u32()
-    if subject > ACCEPTED:
+    if subject > PIN:
         raise NotForThisProgram(f"it is about a subject, {subject}, that this program does not know")
     fields: tuple = ()
-    if subject == TAG:
+    if subject in (TAG, PIN):
         fields = d.id(), no_controls(d.text(), 128)
     elif subject == DAMAGED:
         fields = d.id(), d.u64()
@@ -1423,10 +1423,10 @@ def decode_fact(data: bytes, fact_id: bytes) -> Fact:
         fields = (d.id(),)
     sequence, time = d.u64(), d.i64()
     d.text(255)
-    number = d.enum(6)
+    number = d.enum(7)
     said: tuple = (number,)
     if number == 2:
-        said += (no_controls(d.text(), 255),)
+        said += (decode_policy(d),)
     elif number == 3:
         said += (d.bool(), d.bool(), d.bool())
     elif number == 4:
@@ -1435,11 +1435,22 @@ def decode_fact(data: bytes, fact_id: bytes) -> Fact:
     elif number == 5:
         said += (no_controls(d.text(), 255, also="/"), d.list(lambda: d.raw(16), 1000))
         must(len(said[2]) == len(set(said[2])), "a finding twice")
+    elif number == 6:
+        said += (d.i64(),)
     d.extensions()
     d.end()
-    allowed = {TAG: (0, 1), DAMAGED: (0, 1), FEATURE: (3,), ZONE: (2,), FORGOTTEN: (4,), ACCEPTED: (5,)}
+    allowed = {TAG: (0, 1), DAMAGED: (0, 1), FEATURE: (3,), POLICY: (2,), FORGOTTEN: (4,), ACCEPTED: (5,), PIN: (0, 1, 6)}
     must(number in allowed[subject] and sequence < 1 << 48, "a fact that says what it cannot say")
     return Fact(fact_id, (subject, *fields), sequence, time, said)
+
+
+def decode_policy(d: Decoder) -> tuple:
+    counts, within = [d.u32() for _ in range(6)], d.option(d.u64)
+    tags = d.list(lambda: no_controls(d.text(), 128), 100)
+    zone = no_controls(d.text(), 255)
+    must(ascend([tag.encode() for tag in tags]), "tags that do not ascend")
+    must(any(counts) or within is not None or tags != [], "a policy without a rule")
+    return counts, within, tags, zone
 
 
 # ---- The repository: sections 2, 11 and 13 ---------------------------------------------------------------------------------
@@ -1892,24 +1903,32 @@ class Restore:
         """`what` is an open file or directory, or the name of something in the spool that is not to be opened."""
         follow = {} if isinstance(what, int) else {"follow_symlinks": False}
 
-        def attempt(step: str, action: Callable, *arguments, **options) -> None:
+        def attempt(step: str, action: Callable, *arguments, **options) -> bool:
             try:
                 action(*arguments, **options)
+                return True
             except (OSError, OverflowError, NotImplementedError) as e:
                 self.report.problem(f"{show(b'/'.join(parts))}: {step}: {getattr(e, 'strerror', None) or e}")
+                return False
 
         # The owner first: a change of owner takes set-id bits and capabilities away. The mode after the attributes: it may forbid writing.
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            attempt("owner", os.chown, what, entry.owner, entry.group, **follow)
-        elif entry.owner != os.geteuid():
-            self.owners += 1
+        mode = entry.mode
+        if os.geteuid() == 0:
+            owned = attempt("owner", os.chown, what, entry.owner, entry.group, **follow)
+        else:
+            owned = (entry.owner, entry.group) == (os.geteuid(), os.getegid())
+            self.owners += not owned
+        if not owned and mode & 0o6000 and entry.kind != DIRECTORY:
+            # To run as somebody else than it was meant for would be worse than not to.
+            mode &= ~0o6000
+            self.report.problem(f"{show(b'/'.join(parts))}: set-id bits left out, because it belongs to somebody else now")
         for name, value in entry.attributes:
             if hasattr(os, "setxattr"):
                 attempt(f"attribute {show(name)}", os.setxattr, what, name, value, **follow)
             else:
                 self.report.problem(f"{show(b'/'.join(parts))}: attribute {show(name)}: this system has none that Python can set")
         if entry.kind != SYMLINK:
-            attempt("mode", os.chmod, what, entry.mode)
+            attempt("mode", os.chmod, what, mode)
         attempt("time", os.utime, what, ns=(entry.modified, entry.modified), **follow)
 
 

@@ -349,7 +349,7 @@ class Vectors(unittest.TestCase):
         record = reader.decode_record(data, record_id)
         self.assertEqual((record.sequence, record.source, record.roots, record.tags), (42, "partshub", [b"/app/data"], ["nightly"]))
         facts = [title for title in self.vectors if title.startswith("fact: ")]
-        self.assertEqual(len(facts), 6)
+        self.assertEqual(len(facts), 7)
         for title in facts:
             data, fact_id = self.get(title)
             self.assertEqual(KEYS.fact_id(data), fact_id)
@@ -430,7 +430,7 @@ class Repositories(unittest.TestCase):
         sizes = len(b"hello") + len(b"deep") + len(database), 3 + 3 + len(long) + 4021
         root = make.inner(1, [(b"", make.leaf(first), len(first), sizes[0]), (b"empty", make.leaf(second), len(second), sizes[1])])
         make.snapshot(root)
-        make.fact(u32(3), u32(2) + text("Europe/Zurich"))
+        make.fact(u32(3), u32(2) + u32(7) + u32(0) * 5 + option(None) + several([]) + text("Europe/Zurich"))
         make.finish()
         content[b"sparse"] = bytes(10) + b"xyz" + bytes(4000) + b"end" + bytes(5)
         return make, content

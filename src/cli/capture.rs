@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder::host::Host;
 use larder::observe::Observer;
-use larder::repo::disk::Space;
+use larder::ops::spool::SpoolDir;
 use larder::repo::space::MinFree;
 use larder::snapshot::archive::capture::Capture;
 use larder::sqlite::capture::capture;
@@ -49,25 +49,13 @@ impl Capture for HelperCapture<'_> {
             spool_dir: &self.spool_dir,
             wait: self.wait,
             silence: DEFAULT_SILENCE,
-            min_free_bytes: self.min_free_bytes(),
+            min_free_bytes: SpoolDir { dir: &self.spool_dir, min_free: self.min_free }
+                .reserve_bytes(),
             questions,
             now_ns: &|| self.host.now_ns(),
+            elapsed: &|| Duration::from_nanos(self.host.now_ns().unsigned_abs()),
             observer: self.observer,
         };
         capture(&options, path)
-    }
-}
-
-impl HelperCapture<'_> {
-    /// Where the size of the disk cannot be learnt, the reserve is what was asked for, or none.
-    fn min_free_bytes(&self) -> u64 {
-        let space = rustix::fs::statvfs(&self.spool_dir).map(|stat| Space {
-            available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
-            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
-        });
-        match space {
-            Ok(space) => self.min_free.keep_bytes(space),
-            Err(_) => self.min_free.asked_bytes.unwrap_or(0),
-        }
     }
 }

@@ -8,16 +8,17 @@ use crate::codec::manifest::{EntryKind, Extent, FileEntry};
 use crate::error::{Error, Result};
 use crate::id::BlobId;
 use crate::ops::paths::find_entry;
+use crate::ops::spool::SpoolDir;
 use crate::repo::blobs::BlobRead;
 use crate::repo::snapshots::Snapshot;
+use crate::repo::space::MinFree;
 use crate::snapshot::content::read::{chunks, read_chunk};
 use crate::snapshot::version::decode::{MakeError, Watch};
 use crate::snapshot::version::read::make_database;
 use crate::sqlite::captured::CaptureError;
 use crate::sqlite::spool::Spool;
 
-/// Writes a file's bytes, holes as zeros. Every chunk is proved before a byte of it is written, a version of a database as a whole:
-/// that is made in `spool_dir` first, never inside a repository.
+/// Writes a file's bytes, as [`Stored::write`] does, with all of the spool's disk to be used.
 pub fn cat(
     blobs: &dyn BlobRead,
     snapshot: &Snapshot,
@@ -25,39 +26,63 @@ pub fn cat(
     spool_dir: &Path,
     output: &mut dyn Write,
 ) -> Result<u64> {
-    let entry = find_entry(blobs, snapshot, path)?;
-    let EntryKind::File(file) = &entry.kind else {
-        let what = if entry.kind == EntryKind::Directory {
-            "is a directory"
-        } else {
-            "is not a regular file"
+    let min_free = MinFree { asked_bytes: Some(0) };
+    Stored::find(blobs, snapshot, path)?.write(Some(SpoolDir { dir: spool_dir, min_free }), output)
+}
+
+/// A file of a snapshot.
+pub struct Stored<'a> {
+    blobs: &'a dyn BlobRead,
+    file: FileEntry,
+}
+
+impl<'a> Stored<'a> {
+    /// Finds it.
+    pub fn find(blobs: &'a dyn BlobRead, snapshot: &Snapshot, path: &Path) -> Result<Self> {
+        let what = match find_entry(blobs, snapshot, path)?.kind {
+            EntryKind::File(file) => return Ok(Self { blobs, file }),
+            EntryKind::Directory => "is a directory",
+            _ => "is not a regular file",
         };
-        return Err(Error::UnfitPath { path: path.display().to_string(), what: what.into() });
-    };
-    if let Content::Version { record, len } = &file.content {
-        return database(blobs, (record, *len), spool_dir, output);
+        Err(Error::UnfitPath { path: path.display().to_string(), what: what.into() })
     }
-    let mut sink = Sink { output, holes: Holes::of(file), at: 0 };
-    for chunk in chunks(&file.content, blobs) {
-        sink.data(&read_chunk(blobs, &chunk?.chunk)?)?;
+
+    /// True when it has to be made in a spool before it can be written.
+    pub fn needs_spool(&self) -> bool {
+        matches!(self.file.content, Content::Version { .. })
     }
-    sink.zeros_until(file.size)?;
-    Ok(sink.at)
+
+    /// Writes its bytes, holes as zeros, and says how many they were. Every chunk is proved before a byte of it is written, a version
+    /// of a database as a whole: without a spool for it that is refused.
+    pub fn write(&self, spool: Option<SpoolDir<'_>>, output: &mut dyn Write) -> Result<u64> {
+        if let Content::Version { record, len } = &self.file.content {
+            let what = || "a database is made in a spool before it is written".to_owned();
+            let spool = spool.ok_or_else(|| Error::Usage { what: what() })?;
+            return database(self.blobs, (record, *len), spool, output);
+        }
+        let mut sink = Sink { output, holes: Holes::of(&self.file), at: 0 };
+        for chunk in chunks(&self.file.content, self.blobs) {
+            sink.data(&read_chunk(self.blobs, &chunk?.chunk)?)?;
+        }
+        sink.zeros_until(self.file.size)?;
+        Ok(sink.at)
+    }
 }
 
 /// A version of a database is proved as a whole, so it is made in a private file first.
 fn database(
     blobs: &dyn BlobRead,
     version: (&BlobId, u64),
-    spool_dir: &Path,
+    spool: SpoolDir<'_>,
     output: &mut dyn Write,
 ) -> Result<u64> {
+    let SpoolDir { dir, .. } = spool;
     let at_spool = |what: &str, source| Error::Io {
-        what: format!("{what} the spool in {}", spool_dir.display()),
+        what: format!("{what} the spool in {}", dir.display()),
         source,
     };
-    let path = spool_dir.to_owned();
-    let spool = Spool::create_in(spool_dir, version.1, 0)
+    let path = dir.to_owned();
+    let spool = Spool::create_in(dir, version.1, spool.reserve_bytes())
         .map_err(|source| Error::Capture(CaptureError::Spool { path, source }))?;
     let mut file = spool.into_file().map_err(|error| at_spool("hiding", error))?;
     make_database(blobs, version, &file, Watch::NOBODY).map_err(|error| match error {

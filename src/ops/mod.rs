@@ -10,6 +10,7 @@ pub mod backup;
 pub mod catalog;
 pub mod paths;
 pub mod retention;
+pub mod spool;
 
 pub mod accept;
 pub mod cat;

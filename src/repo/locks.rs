@@ -58,7 +58,8 @@ pub fn decide_alone(backend: &dyn Backend, wait: Duration) -> Result<Held> {
 
 /// The maintainer's lock, for a whole run.
 pub fn maintain(backend: &dyn Backend, patience: Patience<'_>) -> Result<Held> {
-    wait_for(backend, &layout::maintenance_lock(), patience, ("the repository's maintenance", None))
+    let what = "the lock for prune, undo and repair";
+    wait_for(backend, &layout::maintenance_lock(), patience, (what, None))
 }
 
 fn wait_for(

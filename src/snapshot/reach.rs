@@ -44,6 +44,7 @@ pub struct Reached<'p> {
 /// Is told what is reached.
 pub trait Visitor {
     /// A snapshot needs this blob. Nodes, lists and version records are reported once, before they are read; chunks and segments each time.
+    /// ([`Reach::of_each_file`] reports lists and version records once a file.)
     fn reached(&mut self, blob: Reached<'_>);
 
     /// This node, list or record, reported just before, is damaged: what lies below it is not known.
@@ -63,12 +64,18 @@ pub trait Visitor {
 #[derive(Debug, Default)]
 pub struct Reach {
     visited: HashSet<BlobId>,
+    of_each_file: bool,
 }
 
 impl Reach {
     /// Nothing visited yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, for telling which files need something: what several files share is visited for each of them.
+    pub fn of_each_file() -> Self {
+        Self { of_each_file: true, ..Self::default() }
     }
 
     /// Nodes and lists visited so far.
@@ -129,18 +136,20 @@ impl Reach {
         visitor: &mut dyn Visitor,
     ) -> Result<()> {
         let EntryKind::File(file) = &entry.kind else { return Ok(()) };
+        let mut of_this_file = HashSet::new();
+        let visited = if self.of_each_file { &mut of_this_file } else { &mut self.visited };
         match &file.content {
             Content::Inline(chunks) => {
                 reach_chunks(chunks, entry, visitor);
                 Ok(())
             }
             Content::Version { record, len } => {
-                let mut lists = Lists { visited: &mut self.visited, blobs, entry, visitor };
+                let mut lists = Lists { visited, blobs, entry, visitor };
                 lists.version(record, *len)
             }
             Content::List { root, len } => {
                 let item = ChunkRef { id: *root, len: *len };
-                let mut lists = Lists { visited: &mut self.visited, blobs, entry, visitor };
+                let mut lists = Lists { visited, blobs, entry, visitor };
                 lists.visit(ListPromise { item, level: None })
             }
         }

@@ -218,14 +218,6 @@ impl Context<'_> {
     }
 }
 
-/// The most that a database can come to: every frame of its log may be a new page.
-pub(super) fn bytes_of(identity: &DatabaseIdentity) -> u64 {
-    [Some(identity.main), identity.wal, identity.journal]
-        .into_iter()
-        .flatten()
-        .fold(0, |sum, file| sum.saturating_add(file.size))
-}
-
 /// A helper's claim is believed as far as the bytes bear it out.
 fn verify(file: &File, done: &Done) -> Result<(), String> {
     let len = file.metadata().map_err(|error| error.to_string())?.len();

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use crate::codec::snapshot::{CaptureMethod, CheckResult, DatabaseIdentity, DatabaseLabel};
 use crate::sqlite::captured::{CaptureError, Captured};
-use crate::sqlite::context::{Context, Copy, Finding, NoCopy, bytes_of};
+use crate::sqlite::context::{Context, Copy, Finding, NoCopy};
 use crate::sqlite::header::wal_page_size;
-use crate::sqlite::identity;
+use crate::sqlite::identity::{self, bytes_of};
 use crate::sqlite::protocol::{Access, Refusal};
 use crate::sqlite::recognise::{open_regular, side_file};
 use crate::sqlite::told::Told;

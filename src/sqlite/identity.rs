@@ -37,6 +37,14 @@ pub fn settled_before(identity: &DatabaseIdentity, now_ns: i64) -> bool {
     newest.is_some_and(|newest| newest + COARSEST_STAMP_NS <= i128::from(now_ns))
 }
 
+/// The most bytes that a database can come to: every frame of its log may be a new page.
+pub fn bytes_of(identity: &DatabaseIdentity) -> u64 {
+    [Some(identity.main), identity.wal, identity.journal]
+        .into_iter()
+        .flatten()
+        .fold(0, |sum, file| sum.saturating_add(file.size))
+}
+
 /// The identity of a file with this metadata.
 pub(super) fn of(metadata: &Metadata) -> FileIdentity {
     FileIdentity {

@@ -21,6 +21,11 @@ pub struct Inspected {
     pub columns: Vec<ColumnSample>,
 }
 
+/// The version of the library that is part of this program, as `3.51.3`.
+pub fn library_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// Captures the database at `path` and samples its columns.
 ///
 /// Fails as [`crate::sqlite::capture::capture`] does, only when there are no bytes at all.

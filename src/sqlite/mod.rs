@@ -31,6 +31,7 @@ pub mod recognise;
 pub mod spool;
 
 mod answer;
+mod approach;
 mod context;
 mod destination;
 mod fallback;

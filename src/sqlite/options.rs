@@ -49,6 +49,8 @@ pub struct CaptureOptions<'a> {
     pub questions: &'a [ReferenceQuery],
     /// The time, in nanoseconds since 1970.
     pub now_ns: &'a (dyn Fn() -> i64 + Sync),
+    /// The time since any moment, by which a helper's steps are measured.
+    pub elapsed: &'a (dyn Fn() -> Duration + Sync),
     /// Receives warnings, and says when to stop.
     pub observer: &'a dyn Observer,
 }

@@ -66,7 +66,7 @@ pub(super) struct Pace {
     work: Work,
     step: Step,
     /// When it was looked at last, by the clock.
-    looked_ns: i64,
+    looked: Duration,
     /// In this step.
     spent: Duration,
     /// Since the last page.
@@ -75,9 +75,9 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(work: Work, now_ns: i64) -> Self {
+    pub(super) fn new(work: Work, now: Duration) -> Self {
         let (spent, idle) = (Duration::ZERO, Duration::ZERO);
-        Self { work, step: Step::Waiting, looked_ns: now_ns, spent, idle, pages: 0 }
+        Self { work, step: Step::Waiting, looked: now, spent, idle, pages: 0 }
     }
 
     /// The helper is at this step now. One that it has passed does not come again.
@@ -96,10 +96,9 @@ impl Pace {
     }
 
     /// Counts the time since the last look, of which `waited` passed in any case. Says what takes too long.
-    pub(super) fn look(&mut self, now_ns: i64, waited: Duration) -> Option<String> {
-        let ns = u64::try_from(now_ns.saturating_sub(self.looked_ns)).unwrap_or(0);
-        let passed = Duration::from_nanos(ns).min(LONGEST_LOOK).max(waited);
-        self.looked_ns = now_ns;
+    pub(super) fn look(&mut self, now: Duration, waited: Duration) -> Option<String> {
+        let passed = now.saturating_sub(self.looked).min(LONGEST_LOOK).max(waited);
+        self.looked = now;
         self.spent = self.spent.saturating_add(passed);
         self.idle = self.idle.saturating_add(passed);
         let (spent, idle) = (self.spent.as_secs_f32(), self.idle.as_secs_f32());
@@ -121,18 +120,16 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const SECOND_NS: i64 = 1_000_000_000;
-
     fn pace(bytes: u64) -> Pace {
         let (wait, silence) = (Duration::from_mins(1), Duration::from_mins(2));
-        Pace::new(Work { wait, silence, bytes }, 0)
+        Pace::new(Work { wait, silence, bytes }, Duration::ZERO)
     }
 
     /// Seconds, each looked at, until it takes too long.
     fn seconds(pace: &mut Pace, mut between: impl FnMut(&mut Pace, i64)) -> (i64, String) {
         for second in 1..100_000 {
             between(pace, second);
-            if let Some(why) = pace.look(pace.looked_ns + SECOND_NS, Duration::ZERO) {
+            if let Some(why) = pace.look(pace.looked + Duration::from_secs(1), Duration::ZERO) {
                 return (second, why);
             }
         }
@@ -181,12 +178,12 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_and_a_parent_that_was_stopped_count_little() {
         let mut it = pace(0);
-        assert_eq!(it.look(i64::MAX, Duration::ZERO), None);
-        assert_eq!(it.look(i64::MIN, Duration::ZERO), None);
+        assert_eq!(it.look(Duration::MAX, Duration::ZERO), None);
+        assert_eq!(it.look(Duration::ZERO, Duration::ZERO), None);
         assert!(it.spent <= LONGEST_LOOK * 2, "{:?}", it.spent);
         // A clock that stands still is not believed either.
         let slice = Duration::from_millis(100);
-        let looks = (1..10_000).find(|_| it.look(0, slice).is_some()).unwrap();
+        let looks = (1..10_000).find(|_| it.look(Duration::ZERO, slice).is_some()).unwrap();
         assert!((1780..=1800).contains(&looks), "{looks}");
     }
 }

@@ -3,8 +3,8 @@
 //! Here live the questions, the profiles that are built in, and the shape of the answers. Not here: who asks `SQLite`
 //! (the helper), and what becomes of a named file (`snapshot::archive`).
 
-/// The most bytes of answers of one database: path and hash of each row, and [`ROW_BYTES`]. Some 300,000 rows.
-pub const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// The most bytes of answers of one database: path and hash of each row, and [`ROW_BYTES`]. Some 90,000 rows.
+pub const MAX_ANSWER_BYTES: usize = 10 * 1024 * 1024;
 
 /// What a row counts beside its texts.
 pub const ROW_BYTES: usize = 48;
@@ -102,15 +102,23 @@ pub enum Content {
 }
 
 /// The query that `larder` knows without being told: `PartsHub`'s attachments and their thumbnails.
+///
+/// Older schemas have attachments without thumbnails, or without sizes. Where a column is missing, its name means that of `absent`: a name
+/// is looked up in the inner query first, and only then around it.
 pub fn built_in() -> Vec<ReferenceQuery> {
-    let column = |name: &str| ("attachments".to_owned(), name.to_owned());
+    let column = |name: &str| {
+        format!("(SELECT {name} FROM attachments AS it WHERE it.rowid = attachments.rowid)")
+    };
+    let (size, thumbnail) = (column("file_size"), column("thumbnail_path"));
+    let rows = "FROM attachments, (SELECT NULL AS file_size, NULL AS thumbnail_path) AS absent";
     vec![ReferenceQuery {
         name: "partshub".to_owned(),
         database: None,
-        needs: ["file_path", "thumbnail_path", "file_size"].map(column).into(),
+        // Of every version; the second tells it from others that attach files to something.
+        needs: ["file_path", "component_id"].map(|name| ("attachments".into(), name.into())).into(),
         base: BaseDir::BesideDatabase(b"attachments".to_vec()),
-        sql: "SELECT file_path, file_size FROM attachments \
-              UNION ALL SELECT thumbnail_path, NULL FROM attachments"
-            .to_owned(),
+        sql: format!(
+            "SELECT attachments.file_path, {size} {rows} UNION ALL SELECT {thumbnail}, NULL {rows}"
+        ),
     }]
 }

@@ -220,7 +220,7 @@ impl<'e> Ear<'e> {
     ) -> Self {
         let CaptureOptions { wait, silence, .. } = *options;
         let work = Work { wait, silence, bytes: orders.bytes };
-        Self { options, receiver, pace: Pace::new(work, (options.now_ns)()) }
+        Self { options, receiver, pace: Pace::new(work, (options.elapsed)()) }
     }
 
     fn next(&mut self) -> Result<Reply, Silence> {
@@ -230,7 +230,7 @@ impl<'e> Ear<'e> {
                 return Err(Silence::Cancelled);
             }
             // Looked at before each message: one who talks without a pause is not waited for for ever either.
-            if let Some(why) = self.pace.look((self.options.now_ns)(), waited) {
+            if let Some(why) = self.pace.look((self.options.elapsed)(), waited) {
                 return Err(Silence::Fault(why));
             }
             match self.receiver.recv_timeout(SLICE) {

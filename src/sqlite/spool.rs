@@ -82,9 +82,24 @@ impl Space {
         need_bytes: u64,
         min_free_bytes: u64,
     ) -> Result<(), SpoolError> {
+        self.admit_beside(0, (dir, need_bytes), min_free_bytes)
+    }
+
+    /// The same where spools of this run have `held_bytes` already: what they have is not free any more, and of memory all of them
+    /// together may take a quarter.
+    pub fn admit_beside(
+        &self,
+        held_bytes: u64,
+        (dir, need_bytes): (&Path, u64),
+        min_free_bytes: u64,
+    ) -> Result<(), SpoolError> {
         let dir = dir.to_owned();
-        if let Some(memory_bytes) = self.memory_bytes.filter(|memory| need_bytes > memory / 4) {
-            return Err(SpoolError::InMemory { dir, need_bytes, memory_bytes });
+        if let Some(memory_bytes) = self.memory_bytes {
+            let (need_bytes, memory_bytes) =
+                (held_bytes.saturating_add(need_bytes), held_bytes.saturating_add(memory_bytes));
+            if need_bytes > memory_bytes / 4 {
+                return Err(SpoolError::InMemory { dir, need_bytes, memory_bytes });
+            }
         }
         if need_bytes.saturating_add(min_free_bytes) > self.free_bytes {
             let free_bytes = self.free_bytes;

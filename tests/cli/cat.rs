@@ -1,4 +1,8 @@
 use std::io::Read;
+use std::path::Path;
+use std::process::Output;
+
+use rusqlite::Connection;
 
 use super::rig::{Rig, damage};
 
@@ -49,4 +53,33 @@ fn a_reader_may_leave_early() {
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((&first, output.status.code(), &output.stderr[..]), (b"line\n", Some(0), &b""[..]));
+}
+
+/// The plain bytes of a database do not go beside the packs, and what must stay free stays free. Other files need no such place.
+#[test]
+fn a_database_is_made_where_it_may_be() {
+    let rig = Rig::saved();
+    let database = Connection::open(rig.path("app/partshub.db")).unwrap();
+    database.execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (1);").unwrap();
+    drop(database);
+    rig.backup_at("2026-11-23 03:00");
+    let cat = |path: &str, tmp: &Path, more: &[&str]| -> Output {
+        let arguments = [&["cat", "latest", path], more].concat();
+        rig.command(&arguments).env("TMPDIR", tmp).output().unwrap()
+    };
+    let refused = |output: Output, exit: i32, why: &str| {
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(exit) && error.contains(why), "{error}");
+        assert_eq!(output.stdout, b"");
+    };
+    let inside = rig.repository().join("packs");
+    let (here, nowhere) = (tempfile::tempdir().unwrap(), Path::new("/nonexistent"));
+    let whole = cat("partshub.db", here.path(), &[]).stdout;
+    assert!(whole.starts_with(b"SQLite format 3\0") && whole.len() == 8192, "{}", whole.len());
+    refused(cat("partshub.db", &inside, &[]), 2, "is inside the repository");
+    refused(cat("partshub.db", nowhere, &[]), 1, "/nonexistent");
+    refused(cat("partshub.db", here.path(), &["--min-free", "1000TB"]), 22, "must stay free");
+    let spool = here.path().to_str().unwrap();
+    assert!(cat("partshub.db", &inside, &["--spool", spool]).stdout == whole);
+    assert_eq!(cat("readme.txt", nowhere, &[]).stdout, b"hello\n");
 }

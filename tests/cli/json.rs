@@ -51,8 +51,8 @@ fn world() -> Rig {
     let database = Connection::open(rig.path("app/partshub.db")).unwrap();
     database
         .execute_batch(
-            "CREATE TABLE attachments(file_path TEXT, thumbnail_path TEXT, file_size INTEGER); \
-             INSERT INTO attachments VALUES ('a.pdf', NULL, 10), ('gone.pdf', NULL, 1);",
+            "CREATE TABLE attachments(component_id, file_path TEXT, thumbnail_path TEXT, file_size INTEGER); \
+             INSERT INTO attachments VALUES ('c', 'a.pdf', NULL, 10), ('c', 'gone.pdf', NULL, 1);",
         )
         .unwrap();
     drop(database);

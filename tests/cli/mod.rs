@@ -13,6 +13,7 @@ mod forget;
 mod init;
 mod json;
 mod ls;
+mod prune;
 mod restore;
 mod rig;
 mod signals;

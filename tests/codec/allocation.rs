@@ -60,7 +60,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// What a call cost.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cost {
+pub(crate) struct Cost {
     /// Bytes that it held at most, beyond those before it.
     pub peak_bytes: i64,
     /// Times that it asked for memory.
@@ -68,7 +68,7 @@ pub(super) struct Cost {
 }
 
 /// Runs a call and counts.
-pub(super) fn measured<T>(call: impl FnOnce() -> T) -> (T, Cost) {
+pub(crate) fn measured<T>(call: impl FnOnce() -> T) -> (T, Cost) {
     let (live, calls) = (LIVE.get(), CALLS.get());
     PEAK.set(live);
     let result = call();

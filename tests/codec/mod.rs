@@ -3,7 +3,7 @@
 //! Rules of single structures are tested beside them in `src/codec`. Here every
 //! structure meets the same treatment, so that a new one cannot be forgotten.
 
-mod allocation;
+pub(crate) mod allocation;
 mod mutations;
 mod roundtrip;
 mod samples;

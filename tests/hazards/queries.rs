@@ -26,17 +26,37 @@ fn a_recovered_database_is_known_as_well() {
 
 #[test]
 fn partshub_is_recognised_by_its_columns() {
-    let schema = "CREATE TABLE attachments (id, file_path VARCHAR, thumbnail_path VARCHAR, file_size INTEGER);
-        INSERT INTO attachments VALUES (1, 'ab/x.pdf', NULL, 17), (2, 'ab/y.jpg', 'ab/y_thumb.jpg', 5);";
+    let schema = "CREATE TABLE attachments (id, component_id, file_path VARCHAR, thumbnail_path VARCHAR, file_size INTEGER);
+        INSERT INTO attachments VALUES (1, 7, 'ab/x.pdf', NULL, 17), (2, 7, 'ab/y.jpg', 'ab/y_thumb.jpg', 5);";
     let files = vec![
         named(b"ab/x.pdf", Some(17), None),
         named(b"ab/y.jpg", Some(5), None),
         named(b"ab/y_thumb.jpg", None, None),
     ];
     assert_eq!(asked(schema, built_in()), [Answer::Named { files, without_text: 0 }]);
-    let other = "CREATE TABLE attachments (file_path, thumbnail_path)";
+    let other = "CREATE TABLE attachments (message_id, file_path, thumbnail_path, file_size)";
     assert_eq!(asked(other, built_in()), [Answer::DoesNotApply]);
     assert_eq!(asked("CREATE TABLE t (x)", built_in()), [Answer::DoesNotApply]);
+}
+
+/// Versions before thumbnails, or before sizes, have attachments too.
+#[test]
+fn older_schemas_of_partshub_are_asked_for_what_they_have() {
+    let sized = [named(b"x", Some(3), None)];
+    let plain = [named(b"x", None, None)];
+    let thumbnailed = [named(b"x", None, None), named(b"x_thumb", None, None)];
+    for (columns, row, files) in [
+        ("", "", plain.as_slice()),
+        (", file_size INTEGER", ", 3", &sized),
+        (", thumbnail_path VARCHAR", ", 'x_thumb'", &thumbnailed),
+    ] {
+        let schema = format!(
+            "CREATE TABLE attachments (id VARCHAR PRIMARY KEY, component_id, file_path VARCHAR{columns});
+             INSERT INTO attachments VALUES ('a', 'c', 'x'{row});"
+        );
+        let expected = Answer::Named { files: files.to_vec(), without_text: 0 };
+        assert_eq!(asked(&schema, built_in()), [expected], "{columns}");
+    }
 }
 
 #[test]
@@ -218,7 +238,7 @@ fn a_helper_that_breaks_down_over_a_question_costs_the_answers_alone() {
 #[test]
 fn a_helper_that_does_not_listen_holds_nobody_up() {
     let long = query(&format!("SELECT 1 -- {}", "x".repeat(60_000)));
-    let script = "echo '{\"hello\":{\"protocol\":2}}'; exec sleep 1000";
+    let script = "echo '{\"hello\":{\"protocol\":3}}'; exec sleep 1000";
     let helper =
         HelperCommand { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] };
     let silence = Duration::from_millis(400);

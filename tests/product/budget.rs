@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use larder::id::BlobType;
+use larder::observe::Unobserved;
+use larder::ops::backup::{BackupReport, backup};
 use larder::ops::cat::cat;
 use larder::ops::catalog::Catalog;
 use larder::repo::blobs::BlobRead;
@@ -11,9 +13,10 @@ use larder::repo::repository::Repository;
 use larder::repo::snapshots::Snapshot;
 use larder::snapshot::reach::{Reach, Reached, Visitor};
 use larder_testkit::fault_backend::{FaultBackend, Verb};
+use larder_testkit::seed::Seeded;
 use larder_testkit::sim_disk::SimDisk;
 
-use super::rig::{backend, fresh, open, save};
+use super::rig::{Meanwhile, backend, fresh, host, open, options, save};
 use super::tree::{Tree, path_on_source};
 
 /// A repository whose calls are counted.
@@ -95,6 +98,60 @@ fn an_unchanged_backup_costs_the_same_however_many_files_there_are() {
     assert_eq!(unchanged_backup(10_000), few, "get, map, stat, list, sync, create, all");
     assert!(few[0] <= 3, "the configs and the parent's record, each once: {few:?}");
     assert!(few.last().unwrap() <= &30, "{few:?}");
+}
+
+/// A source with a database of some 60 kB, saved once.
+fn with_database() -> (SimDisk, Tree) {
+    let (disk, tree) = (fresh(), tree_of(10));
+    let database = rusqlite::Connection::open(tree.path().join("parts.db")).unwrap();
+    database.execute_batch("PRAGMA page_size = 512; CREATE TABLE part (id INTEGER, b)").unwrap();
+    for row in 0..100_u32 {
+        let bytes = Seeded::new(row.into()).bytes(400);
+        database.execute("INSERT INTO part VALUES (?1, ?2)", (row, bytes)).unwrap();
+    }
+    drop(database);
+    save(backend(disk.clone()), &tree, 1).unwrap();
+    (disk, tree)
+}
+
+/// A backup whose calls are counted, and how often the database was read.
+fn counted_night(disk: &SimDisk, tree: &Tree) -> (Counted, BackupReport, u64) {
+    let counted = Counted::new(disk);
+    let capture = Meanwhile::new(|| {});
+    let (repository, options, host) = (counted.repository(), options(tree), host(2));
+    let report = backup(&repository, &options, &capture, &host, &Unobserved).unwrap();
+    (counted, report, capture.times())
+}
+
+#[test]
+fn an_unchanged_database_costs_a_record() {
+    let (disk, tree) = with_database();
+    let (counted, report, captures) = counted_night(&disk, &tree);
+    assert_eq!((captures, report.record.counts.new_stored_bytes), (0, 0), "it is not read");
+    let [puts, barriers, announced] = counted.counts([Verb::Finish, Verb::Barrier, Verb::Announce]);
+    assert_eq!((puts, barriers, announced), (1, 1, 0), "the snapshot's record, behind one barrier");
+    let [reads, whole] = counted.counts([Verb::GetRange, Verb::Get]);
+    assert_eq!(reads, 3, "a node, the version's record and its base's list: nothing of a page");
+    assert!(whole <= 3 && counted.calls.calls() <= 40, "{whole} of {}", counted.calls.calls());
+    assert!(counted.calls.bytes_read() < 16 * 1024, "{}", counted.calls.bytes_read());
+}
+
+#[test]
+fn a_changed_database_costs_one_patch() {
+    let (disk, tree) = with_database();
+    let database = rusqlite::Connection::open(tree.path().join("parts.db")).unwrap();
+    let row = Seeded::new(1000).bytes(400);
+    database.execute("UPDATE part SET b = ?1 WHERE id = 50", (row,)).unwrap();
+    drop(database);
+    let (counted, report, captures) = counted_night(&disk, &tree);
+    assert_eq!((captures, report.record.counts.changed_files), (1, 1), "it is read once");
+    let objects = counted.calls.count(Verb::Finish);
+    assert!(objects <= 5, "{objects}: packs of patches and of nodes, a segment, two records");
+    let new = report.record.counts.new_stored_bytes;
+    assert!((400..3_000).contains(&new), "{new} bytes for a row of 400");
+    let size = report.record.databases[0].len;
+    let read = counted.calls.bytes_read();
+    assert!(read < 3 * size, "{read} of {size}: the version before, and what proves the new one");
 }
 
 #[test]

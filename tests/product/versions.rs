@@ -147,6 +147,14 @@ impl Nights {
         }
         hit.into_iter().collect()
     }
+
+    /// How many paths a full check says that each damage hits, for each snapshot.
+    fn totals(&self) -> Vec<u64> {
+        let repository = open(backend(self.disk.clone())).unwrap();
+        let report = check_all(&repository).unwrap();
+        let affected = report.findings.iter().flat_map(|finding| &finding.affected);
+        affected.map(|affected| affected.total).collect()
+    }
 }
 
 #[test]
@@ -184,6 +192,35 @@ fn a_rotten_segment_hits_the_nights_that_rest_on_it_and_no_other() {
     assert_eq!(nights.hit(), hit);
     let sound: Vec<_> = (0..4).filter(|night| !resting.contains(night)).collect();
     assert_eq!(nights.sound(), sound);
+}
+
+/// A copy of a database shares its base, and on the first night its record too: damage there hits both, and both are named.
+#[test]
+fn what_two_databases_share_hits_both() {
+    let tree = tree();
+    std::fs::copy(tree.path().join("parts.db"), tree.path().join("copy.db")).unwrap();
+    let mut nights = Nights { disk: fresh(), tree, saved: Vec::new() };
+    nights.keep(&save(backend(nights.disk.clone()), &nights.tree, 1).unwrap());
+    change(&nights.tree, 7);
+    nights.keep(&save(backend(nights.disk.clone()), &nights.tree, 2).unwrap());
+    let both = vec!["copy.db".to_owned(), "parts.db".to_owned()];
+    let record = nights.record(0);
+    let shared =
+        [(BlobType::ContentList, record.base.list), (BlobType::Data, nights.chunks_of_base(0)[0])];
+    for (blob_type, id) in shared {
+        nights.flip(blob_type, &id);
+        assert_eq!(nights.hit(), [(0, both.clone()), (1, both.clone())], "{blob_type:?}");
+        assert_eq!(nights.totals(), [2, 2], "{blob_type:?}");
+        assert_eq!(nights.sound(), [0; 0]);
+        nights.flip(blob_type, &id);
+    }
+    // Everything of the base at once: each path counts once, however many of its blobs are lost.
+    let chunks = nights.chunks_of_base(0);
+    for chunk in &chunks {
+        nights.flip(BlobType::Data, chunk);
+    }
+    nights.flip(BlobType::ContentList, &record.base.list);
+    assert_eq!(nights.hit(), [(0, both.clone()), (1, both)]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A power loss before every operation of forgetting, pruning, emptying and undoing.
+//! A power loss before every operation of forgetting, pruning, emptying, undoing and merging.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use larder::repo::prune::undo::{Undone, undo};
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    AT_ONCE, Saved, Tree, backend, forget_one, host, manifests, night, open, options, paths,
+    AT_ONCE, Saved, Tree, backend, forget_one, fresh, host, manifests, night, open, options, paths,
     prune_now, prune_with, settled, three_nights,
 };
 use super::scenario::Scenario;
 
 /// Three nights, the first forgotten: what is left for certain, and what may come back.
-fn one_forgotten(tree: &Tree) -> (SimDisk, Saved, Saved, SnapshotId) {
+pub(super) fn one_forgotten(tree: &Tree) -> (SimDisk, Saved, Saved, SnapshotId) {
     let (disk, mut saved, first) = three_nights(tree);
     forget_one(backend(disk.clone()), first, 10).unwrap();
     let content = saved.remove(&first).unwrap();
@@ -90,7 +90,7 @@ fn emptying_the_trash_can_be_cut_off_anywhere() {
     scenario.crash_everywhere();
 }
 
-fn undo_work(backend: Arc<dyn Backend>, id: SnapshotId) -> Result<()> {
+pub(super) fn undo_work(backend: Arc<dyn Backend>, id: SnapshotId) -> Result<()> {
     let repository = open(backend)?;
     let mut walk = manifests(&repository);
     let undone = undo(&repository, id, &mut walk, &host(40), AT_ONCE)?;
@@ -109,27 +109,51 @@ fn undoing_can_be_cut_off_anywhere() {
     scenario.crash_everywhere();
 }
 
-#[test]
-fn power_lost_twice_around_a_prune_loses_nothing_either() {
-    let tree = Tree::new();
-    let (base, promised, _, _) = one_forgotten(&tree);
-    let work = |backend: Arc<dyn Backend>| prune_now(backend, 40).map(drop);
-    let possible = Saved::new();
-    let scenario = Scenario { base, promised, possible, tree: &tree, work: &work };
-    scenario.crash_twice("prune-twice", 120);
+/// Six nights of a database, of which one in the middle and the first were forgotten: patches go, and the base stays.
+pub(super) fn versions_forgotten(tree: &Tree) -> (SimDisk, Saved) {
+    let (disk, mut saved) = (fresh(), Saved::new());
+    let mut ids = Vec::new();
+    for number in 1..7 {
+        tree.database("parts.db", number);
+        tree.fill("note", number, 200);
+        ids.push(night(&disk, tree, number, &mut saved));
+    }
+    for id in [ids[0], ids[2]] {
+        forget_one(backend(disk.clone()), id, 10).unwrap();
+        saved.remove(&id);
+    }
+    (settled(&disk), saved)
 }
 
 #[test]
-fn power_lost_twice_around_forgetting_and_undoing_loses_nothing_either() {
+fn a_prune_of_versions_can_be_cut_off_anywhere() {
     let tree = Tree::new();
-    let (base, mut promised, first) = three_nights(&tree);
-    let possible = [(first, promised.remove(&first).unwrap())].into();
+    let (base, promised) = versions_forgotten(&tree);
     let work = |backend: Arc<dyn Backend>| {
-        let repository = open(Arc::clone(&backend))?;
-        larder::repo::forget::forget(&repository, &[first], &host(40))?;
-        prune_now(Arc::clone(&backend), 41)?;
-        undo_work(backend, first)
+        let report = prune_now(backend, 11)?;
+        assert!(report.removed_packs > 2, "{report:#?}");
+        Ok(())
     };
+    let possible = Saved::new();
     let scenario = Scenario { base, promised, possible, tree: &tree, work: &work };
-    scenario.crash_twice("undo-twice", 120);
+    scenario.crash_everywhere();
+}
+
+#[test]
+fn a_backup_that_merges_segments_can_be_cut_off_anywhere() {
+    let tree = Tree::new();
+    let (disk, mut promised) = (fresh(), Saved::new());
+    for number in 1..9 {
+        tree.fill("changes", number, 300);
+        night(&disk, &tree, number, &mut promised);
+    }
+    let base = settled(&disk);
+    let before = paths(&base, "index/").len();
+    tree.fill("changes", 9, 300);
+    let work = |backend: Arc<dyn Backend>| super::rig::save(backend, &tree, 40).map(drop);
+    let merged = settled(&base);
+    work(backend(merged.clone())).unwrap();
+    assert!(paths(&merged, "index/").len() < before, "nothing was merged");
+    let scenario = Scenario { base, promised, possible: Saved::new(), tree: &tree, work: &work };
+    scenario.crash_everywhere_with_more();
 }

@@ -10,6 +10,7 @@
 
 mod basics;
 mod beside;
+mod budget;
 mod crash;
 mod faults;
 mod full;
@@ -17,5 +18,6 @@ mod killed;
 mod places;
 mod rig;
 mod scenario;
+mod twice;
 mod undo;
 mod unfinished;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,13 +28,12 @@ use larder::repo::prune::{PruneOptions, PruneReport};
 use larder::repo::repository::{InitOptions, Repository};
 use larder::repo::snapshots::Snapshot;
 use larder::repo::space::MinFree;
-use larder::snapshot::archive::capture::Capture;
-use larder::sqlite::captured::{CaptureError, Captured};
-use larder::sqlite::questions::ReferenceQuery;
 use larder_testkit::host::TestHost;
 use larder_testkit::seed::Seeded;
 use larder_testkit::sim_disk::{Pattern, SimDisk};
 use tempfile::TempDir;
+
+use crate::product::rig::CopyCapture;
 
 pub(super) const DAY_NS: i64 = 86_400_000_000_000;
 
@@ -76,7 +75,7 @@ pub(super) fn settled(disk: &SimDisk) -> SimDisk {
 /// Files by path.
 pub(super) type Content = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// A source directory without databases.
+/// A source directory.
 pub(super) struct Tree {
     directory: TempDir,
 }
@@ -99,6 +98,25 @@ impl Tree {
         fs::remove_file(self.directory.path().join(path)).unwrap();
     }
 
+    /// A database of forty rows that do not compress, of which this one is new.
+    pub(super) fn database(&self, path: &str, changed: u64) {
+        let database = rusqlite::Connection::open(self.directory.path().join(path)).unwrap();
+        database
+            .execute_batch(
+                "PRAGMA page_size = 512; CREATE TABLE IF NOT EXISTS part (id INTEGER PRIMARY KEY, b BLOB)",
+            )
+            .unwrap();
+        for row in 0..40_u64 {
+            let bytes = Seeded::new(row).bytes(300);
+            database
+                .execute("INSERT OR IGNORE INTO part VALUES (?1, ?2)", (row.cast_signed(), bytes))
+                .unwrap();
+        }
+        let bytes = Seeded::new(1000 + changed).bytes(300);
+        let row = (changed % 40).cast_signed();
+        database.execute("UPDATE part SET b = ?2 WHERE id = ?1", (row, bytes)).unwrap();
+    }
+
     pub(super) fn content(&self) -> Content {
         let entries = fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap());
         entries
@@ -115,18 +133,6 @@ impl Tree {
     }
 }
 
-struct NoDatabases;
-
-impl Capture for NoDatabases {
-    fn capture(
-        &self,
-        path: &Path,
-        _: &[ReferenceQuery],
-    ) -> std::result::Result<Captured, CaptureError> {
-        panic!("{} is no database", path.display());
-    }
-}
-
 /// A backup as the process with this number makes it.
 pub(super) fn save(backend: Arc<dyn Backend>, tree: &Tree, number: u64) -> Result<BackupReport> {
     save_as(backend, tree, "shelf", number)
@@ -138,7 +144,7 @@ pub(super) fn save_as(
     source: &str,
     number: u64,
 ) -> Result<BackupReport> {
-    backup(&open(backend)?, &tree.options(source), &NoDatabases, &host(number), &Unobserved)
+    backup(&open(backend)?, &tree.options(source), &CopyCapture, &host(number), &Unobserved)
 }
 
 /// A backup that the observer stops.
@@ -149,7 +155,7 @@ pub(super) fn interrupted(
     observer: &dyn larder::observe::Observer,
 ) -> Result<BackupReport> {
     let repository = open(backend(disk.clone()))?;
-    backup(&repository, &tree.options("shelf"), &NoDatabases, &host(number), observer)
+    backup(&repository, &tree.options("shelf"), &CopyCapture, &host(number), observer)
 }
 
 /// The promised snapshots of a repository.

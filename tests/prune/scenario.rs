@@ -1,9 +1,10 @@
 //! Work that is cut off at any operation of the disk, and what must hold afterwards.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use larder::error::Result;
+use larder::id::SnapshotId;
 use larder::repo::backend::Backend;
 use larder_testkit::campaign;
 use larder_testkit::seed::Seeded;
@@ -45,7 +46,7 @@ impl Scenario<'_> {
     /// The work is killed before each of its operations, others finish theirs, and then the power fails. `others` says what they were
     /// promised.
     pub(super) fn killed_then(&self, others: &dyn Fn(&SimDisk) -> Saved) {
-        let patterns = campaign::seeds("killed", 8);
+        let patterns = campaign::seeds("prune-killed", 8);
         for n in 0..self.operations() {
             let disk = self.until(n);
             disk.revive();
@@ -62,8 +63,27 @@ impl Scenario<'_> {
         }
     }
 
+    /// The same of work that may save one snapshot more, of the tree as it is.
+    pub(super) fn crash_everywhere_with_more(&self) {
+        let seen: BTreeSet<SnapshotId> = self.promised.keys().copied().collect();
+        for n in 0..self.operations() {
+            let disk = self.until(n);
+            for pattern in campaign::seeds("prune", 8).map(Pattern::from_seed) {
+                let after = disk.crash_with(pattern);
+                let when = format!("operation {n}, {pattern:?}");
+                let mut promised = self.promised.clone();
+                let found = read_all(&after, &when);
+                for (id, content) in found.into_iter().filter(|(id, _)| !seen.contains(id)) {
+                    assert!(content == self.tree.content(), "{when}: snapshot {id} differs");
+                    promised.insert(id, content);
+                }
+                self.assert_sound_with(&after, &promised, &when);
+            }
+        }
+    }
+
     pub(super) fn crash_everywhere(&self) {
-        let patterns = campaign::seeds("crash", 8);
+        let patterns = campaign::seeds("prune", 8);
         for n in 0..self.operations() {
             let disk = self.until(n);
             let mut seen = HashSet::new();

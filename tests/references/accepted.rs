@@ -10,7 +10,7 @@ use larder::sqlite::questions::Answer;
 use crate::references::rig::{Rig, Scripted, first_set, named, query, rows, said};
 
 /// Accepts the newest snapshot: findings that are accepted from now on, accepted before, not listed, and not acceptable.
-fn accept_newest(rig: &Rig) -> [u64; 4] {
+pub(super) fn accept_newest(rig: &Rig) -> [u64; 4] {
     let repository = rig.world.repository();
     let catalog = Catalog::open(&repository).unwrap();
     let snapshot = catalog.select("latest", None, &jiff::tz::TimeZone::UTC).unwrap();

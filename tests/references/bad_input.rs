@@ -56,6 +56,26 @@ fn a_query_that_fails_is_a_finding_of_a_saved_snapshot() {
     assert_eq!((sets[1].named, sets[1].present, &sets[1].failure), (1, 1, &None));
 }
 
+/// With several sources in a repository a query may be meant for another one's database, unless this one had it.
+#[test]
+fn a_query_of_another_source_is_no_finding() {
+    let rig = Rig::new(127, &[]);
+    fs::copy(rig.path("a.db"), rig.path("b.db")).unwrap();
+    let meant = ReferenceQuery { database: Some(b"b.db".to_vec()), ..query("meant") };
+    let night = |source: &str| {
+        let source = Some(source.to_owned());
+        let options = BackupOptions { source, ..rig.options(vec![meant.clone()]) };
+        rig.night_with(&Scripted::new(|_| vec![rows(&[])]), &options, &|| {})
+    };
+    let none = ["b.db: reference meant: there is no database at this path"];
+    assert_eq!(said(&night("first"), FindingKind::Reference), [""; 0]);
+    fs::remove_file(rig.path("b.db")).unwrap();
+    assert_eq!(said(&night("first"), FindingKind::Reference), none, "it had one");
+    // The other one never had it, and nobody knows for whom the query is.
+    assert_eq!(said(&night("second"), FindingKind::Reference), [""; 0]);
+    assert_eq!(said(&night("first"), FindingKind::Reference), none, "an earlier one counts");
+}
+
 #[test]
 fn a_database_that_cannot_be_asked_is_one_that_its_own_query_fails_on() {
     let rig = Rig::new(124, &[]);

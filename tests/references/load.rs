@@ -87,6 +87,7 @@ impl Capture for Helper<'_> {
             min_free_bytes: 0,
             questions,
             now_ns: &|| self.host.now_ns(),
+            elapsed: &|| Duration::ZERO,
             observer: &Unobserved,
         };
         capture(&options, path)

@@ -10,6 +10,8 @@ mod accepted;
 mod bad_input;
 mod hashes;
 mod load;
+mod lost;
 mod rig;
 mod rounds;
+mod spools;
 mod unchanged;

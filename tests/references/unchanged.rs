@@ -4,7 +4,9 @@ use std::fs;
 
 use larder::codec::snapshot::{FindingKind, Outcome};
 use larder::ops::backup::BackupReport;
+use larder::sqlite::questions::{BaseDir, ReferenceQuery};
 
+use crate::references::accepted::accept_newest;
 use crate::references::rig::{Rig, Scripted, first_set, query, rows, said};
 
 /// A night of a database that nobody writes; how often it was captured.
@@ -55,6 +57,77 @@ fn a_file_that_came_or_changed_is_looked_at() {
     rig.write("a", "longer");
     let (report, captures) = quiet(&rig, &files);
     assert_eq!((report.record.outcome, captures), (Outcome::WithFindings, 1));
+}
+
+/// Rows that somebody has accepted do not make an unchanged database be read, and are said all the same.
+#[test]
+fn what_was_accepted_is_not_asked_again() {
+    let rig = Rig::new(156, &[("a", "one"), ("b", "longer")]);
+    let files = [("a", Some(3)), ("b", Some(3)), ("gone", None)];
+    for _ in 0..2 {
+        let (report, captures) = quiet(&rig, &files);
+        assert_eq!((report.record.outcome, captures), (Outcome::WithFindings, 1), "not accepted");
+    }
+    accept_newest(&rig);
+    for night in 0..3 {
+        let (report, captures) = quiet(&rig, &files);
+        assert_eq!((report.record.outcome, captures), (Outcome::Clean, 0), "{night}");
+        let set = first_set(&report);
+        assert_eq!((set.named, set.present, set.accepted), (3, 1, 2));
+        assert_eq!(said(&report, FindingKind::Dangling).len(), 2, "{night}");
+        assert!(report.record.findings.iter().all(|finding| finding.accepted));
+    }
+    // The file is there again: what was accepted is not so any more.
+    rig.write("gone", "back");
+    let (report, captures) = quiet(&rig, &files);
+    assert_eq!((report.record.outcome, captures), (Outcome::Clean, 1));
+    assert_eq!((first_set(&report).present, first_set(&report).accepted), (2, 1));
+}
+
+/// A database in the directory that its own rows start from does not count as a file that changed; what is beside it does.
+#[test]
+fn a_base_may_contain_the_database() {
+    let rig = Rig::new(157, &[("a", "one")]);
+    let below_root = BaseDir::BelowRoot(Vec::new());
+    let options = rig.options(vec![ReferenceQuery { base: below_root, ..query("docs") }]);
+    let night = || {
+        let capture = Scripted::new(|_| vec![rows(&[("files/a", Some(3))])]).at_rest();
+        let report = rig.night_with(&capture, &options, &|| {});
+        (report.record.outcome, first_set(&report).orphans, capture.captures())
+    };
+    // An application at work: its log comes and goes with it.
+    let log = [0x37, 0x7f, 0x06, 0x82].iter().chain(&[0; 60]).copied().collect::<Vec<u8>>();
+    assert_eq!(night(), (Outcome::Clean, 0, 1));
+    assert_eq!(night(), (Outcome::Clean, 0, 0));
+    fs::write(rig.path("a.db-wal"), &log).unwrap();
+    assert_eq!(night(), (Outcome::Clean, 0, 1), "the log is part of the database");
+    assert_eq!(night(), (Outcome::Clean, 0, 0));
+    fs::write(rig.path("a.db-shm"), vec![0; 32_768]).unwrap();
+    assert_eq!(night(), (Outcome::Clean, 0, 0), "the index of a log says nothing");
+    fs::write(rig.path("elsewhere"), "new").unwrap();
+    assert_eq!(night(), (Outcome::Clean, 1, 1));
+    assert_eq!(night(), (Outcome::Clean, 1, 0));
+}
+
+/// A file beside one database that is saved after all is a file that others may name.
+#[test]
+fn a_file_that_came_beside_another_database_is_looked_at() {
+    let rig = Rig::new(158, &[]);
+    fs::copy(rig.path("a.db"), rig.path("files/b.db")).unwrap();
+    let base = BaseDir::BelowRoot(b"files".to_vec());
+    let options = rig.options(vec![ReferenceQuery { base, ..query("docs") }]);
+    let night = || {
+        let capture = Scripted::new(|_| vec![rows(&[("b.db-wal", None)])]).at_rest();
+        (rig.night_with(&capture, &options, &|| {}), capture.captures())
+    };
+    assert_eq!(night().0.record.outcome, Outcome::WithFindings);
+    accept_newest(&rig);
+    let (report, captures) = night();
+    assert_eq!((said(&report, FindingKind::Dangling).len(), captures), (2, 0));
+    fs::write(rig.path("files/b.db-wal"), "not a log").unwrap();
+    let (report, captures) = night();
+    assert_eq!((said(&report, FindingKind::Dangling).len(), captures), (0, 2));
+    assert_eq!(report.record.outcome, Outcome::Clean);
 }
 
 #[test]

@@ -87,6 +87,16 @@ impl<'c> Progress<'c> {
         self.state().spent.get(name(phase)).copied()
     }
 
+    /// Says it above the bar.
+    fn say(&self, kind: WarningKind, warning: &Warning) {
+        let bar = self.state().phase.as_ref().and_then(|current| current.bar.clone());
+        let say = || self.console.warning(kind, warning);
+        match bar {
+            Some(bar) => bar.suspend(say),
+            None => say(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,12 +188,11 @@ impl Observer for Progress<'_> {
     }
 
     fn warn(&self, warning: Warning) {
-        let bar = self.state().phase.as_ref().and_then(|current| current.bar.clone());
-        let say = || self.console.warning(WarningKind::Finding, &warning);
-        match bar {
-            Some(bar) => bar.suspend(say),
-            None => say(),
-        }
+        self.say(WarningKind::Finding, &warning);
+    }
+
+    fn remark(&self, remark: Warning) {
+        self.say(WarningKind::Note, &remark);
     }
 
     fn waits(&self, by: &Occupied) {

@@ -40,7 +40,7 @@ pub(crate) fn occupied(occupied: &Occupied, zone: &TimeZone) -> String {
     });
     let who: Vec<_> = who.collect();
     if who.is_empty() {
-        return format!("{} is in use by a command that only reads", occupied.what);
+        return format!("{} is in use; who only reads does not say so", occupied.what);
     }
     format!("{} is in use; at work: {}", occupied.what, who.join("; "))
 }

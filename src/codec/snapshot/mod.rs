@@ -258,8 +258,8 @@ pub struct SnapshotRecord {
     pub extensions: Vec<Extension>,
 }
 
-/// Tag of a database's extension: a hash of the queries that it was asked (32 bytes), when all that its rows name was there as they
-/// say and nothing was refused. Whoever asks the same of the same bytes, and has the same files, need not ask again.
+/// Tag of a database's extension: a hash of the queries that it was asked (32 bytes), when nothing was refused and no rows disagree: what
+/// is not there as they say is a finding each. Whoever asks the same of the same bytes, and has the same files, need not ask again.
 pub const TAG_QUESTIONS: u32 = 1;
 
 /// The most findings that a record lists; more are only counted.

@@ -5,12 +5,14 @@ use crate::codec::manifest::EntryKey;
 use crate::codec::snapshot::DatabaseRecord;
 use crate::id::BlobId;
 use crate::observe::{Phase, Total};
-use crate::ops::backup::{BackupOptions, Before, Run};
+use crate::ops::backup::{Before, Run};
+use crate::ops::spool::SpoolDir;
 use crate::repo::blobs::BlobWrite;
-use crate::repo::disk::Space;
 use crate::repo::read::Reader;
 use crate::repo::snapshots::Snapshot;
-use crate::snapshot::archive::{ArchiveError, Archived, Parent, Request, Versions, archive};
+use crate::snapshot::archive::{
+    ArchiveError, Archived, Parent, Request, SourceFinding, Versions, archive,
+};
 use crate::snapshot::beneath::Resolution;
 use crate::snapshot::source::exclude::Excludes;
 use crate::snapshot::source::walk::{Source, WalkOptions};
@@ -39,6 +41,7 @@ impl Run<'_> {
             .expect("invariant: a decoded config has chunker parameters within their bounds");
         let earlier: Vec<_> = before.listing.of_source(before.source).rev().collect();
         let versions = |key: &EntryKey| versions_of(&earlier, key);
+        let dangling = parent.map(|parent| self.dangling(parent)).unwrap_or_default();
         let request = Request {
             sources: &sources,
             walks: &walks,
@@ -47,7 +50,7 @@ impl Run<'_> {
             clock: &|| self.host.now_ns(),
             pause: &|time| self.host.pause(time),
             spool_dir: &options.spool_dir,
-            parent: parent.map(|parent| parent_of(parent, reader)),
+            parent: parent.map(|parent| parent_of(parent, reader, &dangling)),
             capture: self.capture,
             references: self.questions,
             accepted: &|finding| self.is_accepted(before, finding),
@@ -59,7 +62,8 @@ impl Run<'_> {
                     before_ns: parent.map(|parent| parent.record.time_ns),
                     zone: &options.zone,
                 },
-                min_free_bytes: spool_reserve(options),
+                min_free_bytes: SpoolDir { dir: &options.spool_dir, min_free: options.min_free }
+                    .reserve_bytes(),
             }),
         };
         let mut archived = archive(&request, blobs, self.observer)?;
@@ -93,12 +97,17 @@ impl Run<'_> {
     }
 }
 
-fn parent_of<'a>(parent: &'a Snapshot, reader: &'a Reader<'_>) -> Parent<'a> {
+fn parent_of<'a>(
+    parent: &'a Snapshot,
+    reader: &'a Reader<'_>,
+    dangling: &'a [SourceFinding],
+) -> Parent<'a> {
     Parent {
         blobs: reader,
         manifest: parent.record.manifest,
         began_ns: parent.record.started_ns,
         databases: &parent.record.databases,
+        dangling,
     }
 }
 
@@ -107,16 +116,4 @@ fn versions_of(before: &[&Snapshot], key: &EntryKey) -> Vec<BlobId> {
     let is_it = |database: &&DatabaseRecord| database.root == key.root && database.path == key.path;
     let version = |snapshot: &&Snapshot| snapshot.record.databases.iter().find(is_it)?.version;
     before.iter().filter_map(version).collect()
-}
-
-/// What stays free on the spool's disk. Where its size cannot be learnt, that is what was asked for, or nothing.
-fn spool_reserve(options: &BackupOptions) -> u64 {
-    let dir = &options.spool_dir;
-    let space = fs2::available_space(dir).and_then(|available_bytes| {
-        Ok(Space { available_bytes, total_bytes: fs2::total_space(dir)? })
-    });
-    match space {
-        Ok(space) => options.min_free.keep_bytes(space),
-        Err(_) => options.min_free.asked_bytes.unwrap_or(0),
-    }
 }

@@ -5,13 +5,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::codec::manifest::EntryKey;
-use crate::codec::snapshot::{Finding, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord};
+use crate::codec::snapshot::{
+    Finding, FindingKind, MAX_FINDINGS, Outcome, Root, Siblings, SnapshotRecord,
+};
 use crate::ops::accept::is_acceptable;
 use crate::ops::backup::{Before, Run};
 use crate::repo::error::{Damage, RepoError};
 use crate::repo::missing::{names_for_next, next_sequence};
 use crate::repo::read::Reader;
 use crate::repo::session::Added;
+use crate::repo::snapshots::Snapshot;
 use crate::snapshot::archive::{Archived, SourceFinding};
 
 /// What a run came to.
@@ -79,6 +82,29 @@ impl Run<'_> {
             let said = self.finding(finding).said();
             before.accepted.contains(&self.repository.keys().finding_id(&said))
         }
+    }
+
+    /// What a snapshot lists of files that rows name, as findings of this run would say it.
+    pub(super) fn dangling(&self, snapshot: &Snapshot) -> Vec<SourceFinding> {
+        let finding = |finding: &Finding| {
+            let key = self.key(&finding.subject)?;
+            Some(SourceFinding { kind: finding.kind, key, message: finding.message.clone() })
+        };
+        let findings = snapshot.record.findings.iter();
+        findings.filter(|it| it.kind == FindingKind::Dangling).filter_map(finding).collect()
+    }
+
+    /// The reverse of [`Self::subject`]; nothing for what lies in none of the roots.
+    fn key(&self, subject: &[u8]) -> Option<EntryKey> {
+        let of_root = |(root, number): (&PathBuf, u32)| {
+            let below = subject.strip_prefix(root.as_os_str().as_bytes())?.strip_prefix(b"/")?;
+            Some(EntryKey { root: number, path: below.into() })
+        };
+        let key = match self.options.roots.len() {
+            1 => Some(EntryKey { root: 0, path: subject.into() }),
+            _ => self.options.roots.iter().zip(0..).find_map(of_root),
+        };
+        key.filter(|key| self.subject(key) == subject)
     }
 
     /// How a path is called in messages: relative where there is one root, absolute where there are several.

@@ -14,8 +14,17 @@ use crate::snapshot::reach::{Paths, Reach, Reached, Visitor};
 /// So many paths are named; more are counted.
 const NAMED_PATHS: usize = 10;
 
-/// For each lost blob, the snapshots that need it.
-pub(super) type Needing = BTreeMap<(BlobType, BlobId), Vec<Affected>>;
+/// For each lost blob, who needs it.
+pub(super) type Needing = BTreeMap<(BlobType, BlobId), Vec<Hit>>;
+
+/// What a snapshot needs a lost blob for.
+pub(super) struct Hit {
+    snapshot: SnapshotId,
+    /// The first few paths.
+    paths: Vec<EntryKey>,
+    /// All of them, by number: every path of a snapshot that needs anything lost has one.
+    numbers: Vec<u32>,
+}
 
 /// Walks every manifest again, each on its own, and notes who leads to a lost blob. Costs nothing when nothing is lost.
 pub(super) fn needing(
@@ -23,21 +32,26 @@ pub(super) fn needing(
     reader: &Reader<'_>,
     lost: &BTreeSet<(BlobType, BlobId)>,
 ) -> Result<Needing> {
-    let mut needing = Needing::new();
+    let mut found = Needing::new();
     if lost.is_empty() {
-        return Ok(needing);
+        return Ok(found);
     }
     for snapshot in &catalog.listing().snapshots {
-        let mut search = Search { lost, snapshot: snapshot.id, found: &mut needing };
-        Reach::new().walk(reader, &snapshot.record.manifest, &mut search)?;
+        let (snapshot, root) = (snapshot.id, &snapshot.record.manifest);
+        let mut search = Search { lost, snapshot, found: &mut found, last: None, number: 0 };
+        // Files that share what is lost are named each: two databases on one base, say.
+        Reach::of_each_file().walk(reader, root, &mut search)?;
     }
-    Ok(needing)
+    Ok(found)
 }
 
 struct Search<'a> {
     lost: &'a BTreeSet<(BlobType, BlobId)>,
     snapshot: SnapshotId,
     found: &'a mut Needing,
+    /// The last path that needs something lost, and its number. Paths ascend, so each has one number.
+    last: Option<EntryKey>,
+    number: u32,
 }
 
 impl Visitor for Search<'_> {
@@ -46,12 +60,20 @@ impl Visitor for Search<'_> {
         if !self.lost.contains(&key) {
             return;
         }
-        let affected = self.found.entry(key).or_default();
-        if affected.last().is_none_or(|last| last.snapshot != self.snapshot) {
-            affected.push(Affected { snapshot: self.snapshot, paths: Vec::new(), total: 0 });
+        let path = first_path(blob.paths);
+        if self.number == 0 || self.last != path {
+            self.number = self.number.saturating_add(1);
+            self.last.clone_from(&path);
         }
-        if let Some(last) = affected.last_mut() {
-            last.note(first_path(blob.paths));
+        let hits = self.found.entry(key).or_default();
+        if hits.last().is_none_or(|last| last.snapshot != self.snapshot) {
+            let (paths, numbers) = (Vec::new(), Vec::new());
+            hits.push(Hit { snapshot: self.snapshot, paths, numbers });
+        }
+        if let Some(hit) = hits.last_mut().filter(|hit| hit.numbers.last() != Some(&self.number)) {
+            hit.numbers.push(self.number);
+            let room = NAMED_PATHS.saturating_sub(hit.paths.len());
+            hit.paths.extend(path.into_iter().take(room));
         }
     }
 
@@ -65,30 +87,21 @@ fn first_path(paths: Paths<'_>) -> Option<EntryKey> {
     }
 }
 
-impl Affected {
-    fn note(&mut self, path: Option<EntryKey>) {
-        if path.as_ref().is_some_and(|path| self.paths.last() == Some(path)) {
-            return;
-        }
-        self.total += 1;
-        if self.paths.len() < NAMED_PATHS {
-            self.paths.extend(path);
-        }
-    }
-}
-
-/// The snapshots that need any of these blobs.
+/// The snapshots that need any of these blobs, each path once.
 pub(super) fn merge(needing: &Needing, blobs: &BTreeSet<(BlobType, BlobId)>) -> Vec<Affected> {
-    let mut merged: BTreeMap<SnapshotId, Affected> = BTreeMap::new();
-    for affected in blobs.iter().filter_map(|blob| needing.get(blob)).flatten() {
-        let into = merged.entry(affected.snapshot).or_insert_with(|| Affected {
-            snapshot: affected.snapshot,
-            paths: Vec::new(),
-            total: 0,
-        });
-        into.total += affected.total;
-        let room = NAMED_PATHS.saturating_sub(into.paths.len());
-        into.paths.extend(affected.paths.iter().take(room).cloned());
+    let mut merged: BTreeMap<SnapshotId, (BTreeSet<&EntryKey>, BTreeSet<u32>)> = BTreeMap::new();
+    for hit in blobs.iter().filter_map(|blob| needing.get(blob)).flatten() {
+        let (paths, numbers) = merged.entry(hit.snapshot).or_default();
+        // The first of all are among the first of each.
+        paths.extend(&hit.paths);
+        while paths.len() > NAMED_PATHS {
+            paths.pop_last();
+        }
+        numbers.extend(&hit.numbers);
     }
-    merged.into_values().collect()
+    let affected = |(snapshot, (paths, numbers)): (_, (BTreeSet<&EntryKey>, BTreeSet<u32>))| {
+        let paths = paths.into_iter().cloned().collect();
+        Affected { snapshot, paths, total: numbers.len() as u64 }
+    };
+    merged.into_iter().map(affected).collect()
 }

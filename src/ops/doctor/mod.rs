@@ -14,6 +14,7 @@ use crate::codec::snapshot::{CaptureMethod, CheckResult, DatabaseLabel, JournalM
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::observe::{Observer, Phase, Total};
+use crate::ops::spool::SpoolDir;
 use crate::repo::space::MinFree;
 use crate::sqlite::captured::CaptureError;
 use crate::sqlite::in_use::{Holder, holders, is_in_use};
@@ -136,14 +137,15 @@ pub fn doctor(
         databases.push(examination.database(path, *len)?);
         observer.advance(1, *len);
     }
-    let largest_bytes = databases.iter().filter_map(|it| it.state.as_ref().ok()).map(|it| it.len);
+    let states = databases.iter().filter_map(|it| it.state.as_ref().ok());
+    let sizes: Vec<u64> = states.map(|it| it.len).collect();
     Ok(DoctorReport {
         dir: options.dir.clone(),
         files: tree.all_files,
         bytes: tree.all_bytes,
         unmatched: unmatched(options, &tree),
         unreadable: tree.unreadable.clone(),
-        surroundings: place::look(options, largest_bytes.max().unwrap_or(0)),
+        surroundings: place::look(options, &sizes),
         databases,
     })
 }
@@ -257,9 +259,14 @@ impl Examination<'_> {
             spool_dir: &self.options.spool_dir,
             wait: self.options.wait,
             silence: DEFAULT_SILENCE,
-            min_free_bytes: place::reserve(&self.options.spool_dir, self.options.min_free),
+            min_free_bytes: SpoolDir {
+                dir: &self.options.spool_dir,
+                min_free: self.options.min_free,
+            }
+            .reserve_bytes(),
             questions,
             now_ns: &|| self.host.now_ns(),
+            elapsed: &|| Duration::from_nanos(self.host.now_ns().unsigned_abs()),
             observer: self.observer,
         };
         match inspect(&options, full) {

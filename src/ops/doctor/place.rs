@@ -5,8 +5,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::ops::doctor::DoctorOptions;
+use crate::ops::spool::{SpoolDir, space_of};
 use crate::repo::disk::Space;
 use crate::repo::space::MinFree;
+use crate::sqlite::inspect::library_version;
 
 /// Files by which a process sees that it runs in a container.
 const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
@@ -28,8 +30,10 @@ pub struct Surroundings {
     pub repository: Option<Place>,
     /// Where databases are kept during a backup.
     pub spool: Place,
-    /// The most that a backup needs there: the largest database, and its version of the night before.
+    /// The most that a backup needs there: all databases, and the largest one's version of the night before.
     pub spool_need_bytes: u64,
+    /// The `SQLite` that captures databases; it is part of this program.
+    pub sqlite_version: &'static str,
     /// The directory lies on a file system of this kind, which is shared with other machines.
     pub shared_file_system: Option<&'static str>,
     /// The directory is this volume of a container engine.
@@ -56,23 +60,20 @@ pub struct Place {
 }
 
 /// Looks around.
-pub(super) fn look(options: &DoctorOptions<'_>, largest_bytes: u64) -> Surroundings {
+/// `sizes` are those of the databases: all of their captures may wait for one another, and then the version before of one lies beside them.
+pub(super) fn look(options: &DoctorOptions<'_>, sizes: &[u64]) -> Surroundings {
     let place = |path: &Path| place(path, &options.dir, options.min_free);
     Surroundings {
         repository: options.repository.as_deref().map(place),
         spool: place(&options.spool_dir),
-        spool_need_bytes: largest_bytes.saturating_mul(2),
+        spool_need_bytes: sizes
+            .iter()
+            .chain(sizes.iter().max())
+            .fold(0, |sum, it| sum.saturating_add(*it)),
+        sqlite_version: library_version(),
         shared_file_system: shared_file_system(&options.dir),
         volume: volume_of(&options.dir),
         in_container: CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists()),
-    }
-}
-
-/// Bytes that stay free on the disk of a directory; what was asked for, or none, where it does not say how large it is.
-pub(super) fn reserve(dir: &Path, min_free: MinFree) -> u64 {
-    match space_of(dir) {
-        Some(space) => min_free.keep_bytes(space),
-        None => min_free.asked_bytes.unwrap_or(0),
     }
 }
 
@@ -87,16 +88,8 @@ fn place(path: &Path, dir: &Path, min_free: MinFree) -> Place {
         same_file_system: device(there).is_some() && device(there) == device(dir),
         inside: canonical(there).starts_with(canonical(dir)),
         space: space_of(there),
-        reserve_bytes: reserve(there, min_free),
+        reserve_bytes: SpoolDir { dir: there, min_free }.reserve_bytes(),
     }
-}
-
-fn space_of(path: &Path) -> Option<Space> {
-    let stat = rustix::fs::statvfs(path).ok()?;
-    Some(Space {
-        available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
-        total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
-    })
 }
 
 fn shared_file_system(dir: &Path) -> Option<&'static str> {

@@ -1,10 +1,11 @@
 //! The third act: draft and late entries become the manifest, in the order of keys.
 
 use crate::codec::manifest::{Entry, EntryKey, EntryKind, Origin};
-use crate::codec::snapshot::DatabaseRecord;
+use crate::codec::snapshot::{DatabaseRecord, FindingKind};
 use crate::id::BlobId;
 use crate::observe::Observer;
 use crate::repo::blobs::BlobWrite;
+use crate::snapshot::archive::databases::record::record_as_it_lies;
 use crate::snapshot::archive::draft::Finished;
 use crate::snapshot::archive::late::LateEntries;
 use crate::snapshot::archive::references::carry::questions_tag;
@@ -24,7 +25,7 @@ pub(super) fn assemble(
     (late, hashes): (LateEntries, Hashes),
     tally: &mut Tally,
 ) -> Result<(BlobId, Vec<DatabaseRecord>), ArchiveError> {
-    let LateEntries { entries: mut late, mut databases, named, .. } = late;
+    let LateEntries { entries: mut late, mut databases, named, mut lost, .. } = late;
     let outcome = Outcome::new(named, hashes);
     let mut assembly =
         Assembly { builder: ManifestBuilder::new(blobs), outcome, tally, leaf: None };
@@ -38,13 +39,22 @@ pub(super) fn assemble(
             assembly.push(before)?;
         }
         // What came late knows better than the draft.
-        let entry = late.remove(&entry.key).unwrap_or(entry);
+        let mut entry = late.remove(&entry.key).unwrap_or(entry);
+        if let Some(why) = lost.remove(&entry.key) {
+            databases.extend(as_walked(&mut entry, &why));
+            let what = format!("not captured: {why}; its bytes were saved as the walk read them");
+            assembly.tally.finding_of(FindingKind::Database, entry.key.clone(), what);
+        }
         assembly.push(entry)?;
     }
     for (_, after) in late {
         assembly.push(after)?;
     }
     let Assembly { builder, outcome, tally, .. } = assembly;
+    for (key, why) in lost {
+        tally.finding(key, format!("database not saved: {why}"));
+    }
+    databases.sort_by(|a, b| (a.root, &a.path).cmp(&(b.root, &b.path)));
     let root = builder.finish()?.root;
     for looked in outcome.finish(request.accepted, tally) {
         let is_it = |it: &&mut DatabaseRecord| {
@@ -56,6 +66,13 @@ pub(super) fn assemble(
         }
     }
     Ok((root, databases))
+}
+
+/// An entry that was taken for an ordinary file's, and is a database's.
+fn as_walked(entry: &mut Entry, why: &str) -> Option<DatabaseRecord> {
+    let EntryKind::File(file) = &mut entry.kind else { return None };
+    file.origin = Origin::Database;
+    Some(record_as_it_lies(&entry.key, file, why))
 }
 
 struct Assembly<'a, 't> {

@@ -10,7 +10,7 @@ use crate::codec::snapshot::DatabaseRecord;
 use crate::observe::{Observer, Phase, Total};
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::Damage;
-use crate::snapshot::archive::databases::{Held, Kept};
+use crate::snapshot::archive::databases::{AsBefore, Held, Kept};
 use crate::snapshot::archive::draft::Finished;
 use crate::snapshot::archive::file::FileStore;
 use crate::snapshot::archive::reading::{read, source_of};
@@ -18,8 +18,10 @@ use crate::snapshot::archive::references::Named;
 use crate::snapshot::archive::references::carry::Watched;
 use crate::snapshot::archive::references::hashes::Hashes;
 use crate::snapshot::archive::references::left_out::LeftOut;
+use crate::snapshot::archive::references::room::Room;
 use crate::snapshot::archive::references::rounds::settle;
 use crate::snapshot::archive::slots::{Late, LateDatabase, Read, SideFile};
+use crate::snapshot::archive::spools::Spools;
 use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::archive::tally::Tally;
 use crate::snapshot::archive::{ArchiveError, Request};
@@ -35,12 +37,14 @@ use crate::sqlite::recognise::{SIDE_HEAD_BYTES, is_side_file};
 pub(super) struct LateEntries {
     /// Entries of databases, of files that rows name, and of the files beside databases that are not part of a capture.
     pub(super) entries: BTreeMap<EntryKey, Entry>,
-    /// In the order of the manifest.
+    /// In any order.
     pub(super) databases: Vec<DatabaseRecord>,
     /// Why earlier versions of them could not be built upon.
     pub(super) damage: Vec<Damage>,
     /// What the rows of captured databases name.
     pub(super) named: Vec<Named>,
+    /// Databases that could neither be captured nor read again, and why: what the bulk pass read of them, if anything, is all there is.
+    pub(super) lost: BTreeMap<EntryKey, String>,
 }
 
 /// What the bulk pass leaves to this act.
@@ -62,15 +66,16 @@ pub(super) fn capture_all(
     let Left { late, watched, draft } = left;
     let mut act = Act::new(request, (blobs, &stop), tally, (late, watched));
     let unrecognised = act.mains_of_side_files(late);
-    let databases = || late.databases.iter().chain(&unrecognised);
-    if databases().next().is_some() {
-        let bytes = databases().map(|database| database.item.stat.size).sum();
-        let items = databases().count() as u64;
+    let databases: Vec<&LateDatabase> = late.databases.iter().chain(&unrecognised).collect();
+    if !databases.is_empty() {
+        let bytes = databases.iter().map(|database| database.item.stat.size).sum();
+        let items = databases.len() as u64;
         observer.begin(Phase::Databases, Some(Total { items, bytes, estimated: false }));
     }
-    for database in databases() {
+    let as_before = act.unchanged(&databases);
+    for (database, as_before) in databases.into_iter().zip(as_before) {
         stop.check()?;
-        act.database(database)?;
+        act.database(database, as_before)?;
         observer.advance(1, database.item.stat.size);
     }
     for file in &late.side_files {
@@ -79,8 +84,8 @@ pub(super) fn capture_all(
     }
     settle(&mut act, draft)?;
     act.store_held()?;
-    let Act { mut done, hashes, .. } = act;
-    done.databases.sort_by(|a, b| (a.root, &a.path).cmp(&(b.root, &b.path)));
+    act.say_what_is_kept();
+    let Act { done, hashes, .. } = act;
     Ok((done, hashes))
 }
 
@@ -100,7 +105,11 @@ pub(super) struct Act<'a, 'r> {
     pub(super) held: Vec<Held>,
     /// Databases whose references are the parent's.
     pub(super) kept: Vec<Kept>,
-    /// Files that were read for a reference.
+    /// What the held captures take of the spool's disk.
+    pub(super) spools: Spools,
+    /// What all that rows name may still take of memory.
+    pub(super) room: Room,
+    /// Files that the walk has not counted among what changed, and files that were read for a reference.
     pub(super) fetched: Vec<EntryKey>,
     /// Such files that turned out to be databases.
     pub(super) found: Vec<Item>,
@@ -125,6 +134,8 @@ impl<'a, 'r> Act<'a, 'r> {
             complete: BTreeSet::new(),
             held: Vec::new(),
             kept: Vec::new(),
+            spools: Spools::default(),
+            room: Room::default(),
             fetched: Vec::new(),
             found: Vec::new(),
             done: LateEntries::default(),
@@ -147,6 +158,25 @@ impl<'a, 'r> Act<'a, 'r> {
         files.map(|item| LateDatabase { item, previous: None }).collect()
     }
 
+    /// What the parent has of each database, if that has not changed. Of those that have, rows of others may name another state now.
+    fn unchanged(&mut self, databases: &[&LateDatabase]) -> Vec<Option<AsBefore>> {
+        let as_before: Vec<_> = databases.iter().map(|it| self.same_as_before(it)).collect();
+        for (database, as_before) in databases.iter().zip(&as_before) {
+            // One that is read every night, for want of a better label, need not have changed.
+            if as_before.is_none() && self.record_before(&database.item.key).is_none() {
+                self.watched.touch(&database.item.key);
+            }
+        }
+        as_before
+    }
+
+    /// Findings of databases that were not asked again.
+    fn say_what_is_kept(&mut self) {
+        for finding in std::mem::take(&mut self.kept).into_iter().flat_map(|kept| kept.dangling) {
+            self.tally.dangling(finding, true);
+        }
+    }
+
     pub(super) fn take(&mut self, previous: Option<&Entry>, described: Described) {
         self.tally.flaws(&described);
         self.tally.compare(previous, &described.entry);
@@ -160,10 +190,14 @@ impl<'a, 'r> Act<'a, 'r> {
         }
         let mut store = FileStore::new(self.request.cut, self.blobs, self.stop);
         match read(self.request, &file.item, &mut store)? {
-            Read::File(described) => self.take(file.previous.as_ref(), described),
+            Read::File(described) => {
+                self.fetched.push(file.item.key.clone());
+                self.take(file.previous.as_ref(), described);
+            }
             // It has become one since the walk came by.
             Read::Database => {
-                self.database(&LateDatabase { item: file.item.clone(), previous: None })?;
+                self.fetched.push(file.item.key.clone());
+                self.database_of(file.item.clone())?;
             }
             Read::Problem(problem) => self.tally.problem(file.item.key.clone(), &problem),
         }

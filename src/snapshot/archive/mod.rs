@@ -44,6 +44,7 @@ mod late;
 mod pages;
 mod references;
 mod scan;
+mod spools;
 
 mod assemble;
 
@@ -92,6 +93,8 @@ pub struct Parent<'a> {
     pub began_ns: i64,
     /// Its databases.
     pub databases: &'a [DatabaseRecord],
+    /// Files that its databases name and that it has not as they say; those that it lists.
+    pub dangling: &'a [SourceFinding],
 }
 
 /// What to archive, and how.

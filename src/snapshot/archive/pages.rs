@@ -7,20 +7,20 @@ use crate::codec::content::Content;
 use crate::codec::manifest::EntryKey;
 use crate::codec::snapshot::DatabaseLabel;
 use crate::id::BlobId;
+use crate::observe::Warning;
 use crate::repo::blobs::BlobWrite;
 use crate::repo::error::{Damage, RepoError};
 use crate::snapshot::archive::file::{FileStore, Stored};
 use crate::snapshot::archive::reading::{absolute, source_of};
+use crate::snapshot::archive::spools::{Demand, Spools};
 use crate::snapshot::archive::stop::Stop;
 use crate::snapshot::archive::{ArchiveError, Request, Versions};
 use crate::snapshot::error::SnapshotError;
 use crate::snapshot::source::walk::Item;
 use crate::snapshot::version::store::{SpoolRoom, SpooledPages, StoreError, VersionStore};
 use crate::sqlite::captured::{CaptureError, Captured};
+use crate::sqlite::identity::{bytes_of, observe};
 use crate::sqlite::spool::{Space, SpoolError};
-
-/// A spool beyond this is worth a word: people wonder where their disk went.
-const LARGE_SPOOL_BYTES: u64 = 1_000_000_000;
 
 /// Takes captured databases in.
 pub(super) struct CapturedStore<'a> {
@@ -39,19 +39,26 @@ pub(super) struct StoredDatabase {
 }
 
 impl CapturedStore<'_> {
-    /// Refuses to begin where a database and the version before it do not fit into the spool directory together.
-    pub(super) fn admit(&self, item: &Item) -> Result<(), ArchiveError> {
-        let Some(versions) = self.request.versions else { return Ok(()) };
-        let before = self.versions(versions, &|| false).spool_bytes(&(versions.of)(&item.key));
-        let dir = self.request.spool_dir;
+    /// Refuses to begin where a database and the versions before do not fit into the spool directory beside what it holds. Much is said
+    /// before it is done.
+    pub(super) fn admit(&self, item: &Item, spools: &Spools) -> Result<Demand, ArchiveError> {
+        let (key, dir) = (&item.key, self.request.spool_dir);
+        let path = absolute(source_of(self.request, key), key);
+        let capture_bytes = observe(&path).map_or(item.stat.size, |now| bytes_of(&now));
+        let mut demand = Demand { capture_bytes, before_bytes: 0 };
+        if let Some(versions) = self.request.versions {
+            demand.before_bytes =
+                self.versions(versions, &|| false).spool_bytes(&(versions.of)(key));
+        }
+        if let Some(remark) = demand.remark(dir) {
+            self.stop.remark(Warning::about(&*key.path, remark));
+        }
+        let Some(versions) = self.request.versions else { return Ok(demand) };
         let admitted = match Space::of(dir) {
-            Ok(space) => {
-                let need = item.stat.size.saturating_add(before);
-                space.admit(dir, need, versions.min_free_bytes)
-            }
+            Ok(space) => spools.admit(demand, (space, dir), versions.min_free_bytes),
             Err(source) => Err(SpoolError::Io { dir: dir.to_owned(), source }),
         };
-        admitted.map_err(|source| self.no_spool(&item.key, source))
+        admitted.map(|()| demand).map_err(|source| self.no_spool(key, source))
     }
 
     pub(super) fn store(
@@ -59,23 +66,15 @@ impl CapturedStore<'_> {
         key: &EntryKey,
         captured: &Captured,
     ) -> Result<StoredDatabase, ArchiveError> {
-        let mut stored = match (self.request.versions, pages_of(captured)) {
-            (Some(versions), Some(pages)) => self.store_version(key, versions, pages)?,
-            _ => StoredDatabase {
+        match (self.request.versions, pages_of(captured)) {
+            (Some(versions), Some(pages)) => self.store_version(key, versions, pages),
+            _ => Ok(StoredDatabase {
                 content: self.store_plainly(captured)?,
                 version: None,
                 damage: Vec::new(),
                 notices: Vec::new(),
-            },
-        };
-        if captured.len > LARGE_SPOOL_BYTES {
-            let dir = self.request.spool_dir.display();
-            let twice =
-                if stored.version.is_some() { ", and the version before beside it" } else { "" };
-            let what = format!("{} bytes were captured to {dir}{twice}", captured.len);
-            stored.notices.push(what);
+            }),
         }
-        Ok(stored)
     }
 
     fn store_version(

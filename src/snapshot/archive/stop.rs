@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::observe::Observer;
+use crate::observe::{Observer, Warning};
 use crate::snapshot::archive::ArchiveError;
 
 /// Whether the work should end, and why.
@@ -32,6 +32,11 @@ impl<'a> Stop<'a> {
         if bytes > 0 {
             self.observer.advance(0, bytes);
         }
+    }
+
+    /// Says something that is only worth a word, at once.
+    pub(super) fn remark(&self, remark: Warning) {
+        self.observer.remark(remark);
     }
 
     /// Ends the work of all threads; of several causes the first is kept.

@@ -73,7 +73,9 @@ impl<'a> Walker<'a, '_> {
             && let Some(main) = self.database_beside(source, &item.key)
             && !head_of(source, &item).is_some_and(|head| has_magic(&head))
         {
-            self.previous.watched.touch(&item.key);
+            if previous.is_some() {
+                self.previous.watched.touch(&item.key);
+            }
             return Ok(Slot::SideFile(SideFile { item, main, previous }));
         }
         match previous {
@@ -92,17 +94,20 @@ impl<'a> Walker<'a, '_> {
     ) -> Result<Slot, ArchiveError> {
         let was_directory =
             previous.as_ref().is_some_and(|entry| matches!(entry.kind, EntryKind::Directory));
-        // A directory changes with what is in it, and that is looked at by itself.
-        if !was_directory || item.stat.kind != ItemKind::Directory {
-            self.previous.watched.touch(&item.key);
-        }
         match previous {
-            // It must be one still: the name may stand for anything by now, a link or an ordinary file.
+            // It must be one still: the name may stand for anything by now, a link or an ordinary file. Whether it has changed does not
+            // show in its entry.
             Some(entry) if was_database(&entry) && is_database(source, &item) => {
                 let previous = self.is_stored(&entry)?.then_some(entry);
                 Ok(Slot::Database(LateDatabase { item, previous }))
             }
-            previous => self.anew(source, item, previous),
+            previous => {
+                // A directory changes with what is in it, and that is looked at by itself.
+                if !was_directory || item.stat.kind != ItemKind::Directory {
+                    self.previous.watched.touch(&item.key);
+                }
+                self.anew(source, item, previous)
+            }
         }
     }
 

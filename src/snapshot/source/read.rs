@@ -63,6 +63,11 @@ pub struct Described {
 }
 
 impl Described {
+    /// The entry of a thing as the walk saw it, without the extended attributes that it may have.
+    pub fn as_seen(item: &Item, kind: EntryKind) -> Self {
+        Self::new(item, kind, Xattrs::All(Vec::new()))
+    }
+
     fn new(item: &Item, kind: EntryKind, xattrs: Xattrs) -> Self {
         let (xattrs, attributes_left_out) = match xattrs {
             Xattrs::All(xattrs) => (xattrs, false),

@@ -28,7 +28,7 @@ struct Campaign {
     what: &'static str,
 }
 
-const CAMPAIGNS: [Campaign; 15] = [
+const CAMPAIGNS: [Campaign; 18] = [
     Campaign {
         name: "crash",
         filter: "crash",
@@ -42,6 +42,27 @@ const CAMPAIGNS: [Campaign; 15] = [
         count: 5_000,
         batch: 500,
         what: "pairs of power losses, the second while the first is recovered from",
+    },
+    Campaign {
+        name: "prune",
+        filter: "can_be_cut_off_anywhere",
+        count: 64,
+        batch: 8,
+        what: "drop, keep and tear patterns at every disk operation of forget, prune, emptying, undo and merging",
+    },
+    Campaign {
+        name: "prune-killed",
+        filter: "prune::killed",
+        count: 64,
+        batch: 8,
+        what: "the same patterns after a kill at every operation, and the work of another process behind it",
+    },
+    Campaign {
+        name: "prune-twice",
+        filter: "prune::twice",
+        count: 50_000,
+        batch: 500,
+        what: "pairs of power losses around prune, emptying and undo, of each scenario",
     },
     Campaign {
         name: "damage",

@@ -57,7 +57,7 @@ pub(super) fn one_test_binary(tree: &Tree, report: &mut Report) {
 }
 
 /// Files of `src/ops` that are parts of use cases, not use cases.
-const NO_COMMAND: [&str; 5] = ["catalog", "naming", "open", "paths", "retention"];
+const NO_COMMAND: [&str; 6] = ["catalog", "naming", "open", "paths", "retention", "spool"];
 
 /// Every use case can be called from the command line.
 pub(super) fn commands(tree: &Tree, report: &mut Report) {

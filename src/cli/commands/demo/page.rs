@@ -82,7 +82,7 @@ pub(super) fn proof(proof: &Proof) -> Vec<String> {
         lines.push(line(
             "",
             &format!(
-                "rows whose file came or went while their night was saved: {} (see README, P4)",
+                "rows whose file the same snapshot has not: {}, against the promise (README, P4)",
                 count(proof.rows_without_file)
             ),
         ));
@@ -220,7 +220,7 @@ mod tests {
             week(&it.nights, &it.application)[3].ends_with("Tue: a.pdf: changed while it was read")
         );
         assert!(proof(&it.proof)[0].contains("6 of 7 databases"));
-        assert!(proof(&it.proof)[1].contains("was saved: 2 "));
+        assert!(proof(&it.proof)[1].contains("has not: 2, against the promise"));
         assert!(comparison(&none).contains("skipped, no `tar`"));
     }
 }

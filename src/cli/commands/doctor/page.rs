@@ -57,6 +57,7 @@ impl Said<'_> {
             need => format!("; a backup needs at most {} there", bytes(need)),
         };
         lines.push(line("spool", &format!("{spool}{need}")));
+        lines.push(line("sqlite", &format!("{}, part of larder", around.sqlite_version)));
         if around.in_container {
             let what = "larder runs in a container itself: who has a database open in another one cannot be seen";
             lines.push(line("container", what));

@@ -1,8 +1,12 @@
 //! Taking the outcome of a database's references over from the parent, where it can be no other one.
 
+use std::collections::BTreeSet;
+
 use crate::codec::ByteString;
 use crate::codec::manifest::EntryKey;
 use crate::codec::snapshot::{DatabaseRecord, References, TAG_QUESTIONS};
+use crate::snapshot::archive::SourceFinding;
+use crate::snapshot::archive::references::is_about;
 use crate::snapshot::beneath::is_at_or_below;
 
 /// The directories below which rows of the parent's databases name files, and whether anything there has changed since.
@@ -36,8 +40,8 @@ impl Watched {
         self.bases.iter_mut().for_each(|(_, touched)| *touched = true);
     }
 
-    /// Whether the parent's outcome holds for an unchanged database: it was asked the same, all that its rows name was there, and all
-    /// files that these could be are the parent's.
+    /// Whether the parent's outcome holds for an unchanged database: it was asked the same, and all files that its rows name, and all that
+    /// they could have meant, are the parent's.
     pub(in crate::snapshot::archive) fn is_as_before(
         &self,
         record: &DatabaseRecord,
@@ -49,13 +53,34 @@ impl Watched {
             self.bases.iter().any(|(watched, touched)| *watched == base && !touched)
         };
         asked.is_some_and(|it| *it.bytes == questions[..])
-            && record.references.iter().all(|set| is_whole(set) && untouched(set))
+            && record.references.iter().all(|set| set.failure.is_none() && untouched(set))
     }
 }
 
-/// Everything named is there.
-pub(in crate::snapshot::archive) fn is_whole(set: &References) -> bool {
-    set.failure.is_none() && set.named == set.present
+/// What rows of the parent's database name and is not as they say, when each bit of it was accepted, then or since; nothing when it must be
+/// looked at again. Counts it as accepted.
+pub(in crate::snapshot::archive) fn accepted_of(
+    record: &mut DatabaseRecord,
+    dangling: &[SourceFinding],
+    accepted: &dyn Fn(&SourceFinding) -> bool,
+) -> Option<Vec<SourceFinding>> {
+    let mut all = Vec::new();
+    for set in &mut record.references {
+        let is_of_set = |it: &&SourceFinding| {
+            it.key.root == record.root && is_about(it, (&record.path, &set.name))
+        };
+        let of_set: Vec<&SourceFinding> = dangling.iter().filter(is_of_set).collect();
+        let files: BTreeSet<&EntryKey> = of_set.iter().map(|finding| &finding.key).collect();
+        // A record does not list all of very many.
+        if set.named.checked_sub(set.present) != Some(files.len() as u64)
+            || !of_set.iter().all(|finding| accepted(finding))
+        {
+            return None;
+        }
+        set.accepted = files.len() as u64;
+        all.extend(of_set.into_iter().cloned());
+    }
+    Some(all)
 }
 
 /// True when a key lies in this directory, or is it.
@@ -63,7 +88,7 @@ pub(in crate::snapshot::archive) fn contains(base: &EntryKey, key: &EntryKey) ->
     base.root == key.root && is_at_or_below(&key.path, &base.path)
 }
 
-/// What a record says when everything was there: which questions that holds for.
+/// What a record says when everything is known of what was asked: which questions that holds for.
 pub(in crate::snapshot::archive) fn questions_tag(questions: [u8; 32]) -> crate::codec::Extension {
     crate::codec::Extension { tag: TAG_QUESTIONS, bytes: ByteString::from(questions.as_slice()) }
 }

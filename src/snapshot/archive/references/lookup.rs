@@ -29,7 +29,7 @@ pub(super) struct Need {
     pub(super) set: usize,
     pub(super) at: usize,
     /// The entry that it has.
-    pub(super) before: Option<Entry>,
+    pub(super) before: Option<Box<Entry>>,
 }
 
 /// What is to be done about a reference.
@@ -90,7 +90,11 @@ impl View<'_, '_> {
                 Verdict::Good => None,
                 Verdict::Bad(flaw) => Some(flaw),
                 Verdict::Fetch => {
-                    needs.push(Need { set: number, at: cursor.at, before: known.cloned() });
+                    needs.push(Need {
+                        set: number,
+                        at: cursor.at,
+                        before: known.cloned().map(Box::new),
+                    });
                     Some(Flaw::Missing)
                 }
             };

@@ -21,7 +21,9 @@ pub(super) mod hashes;
 pub(super) mod left_out;
 pub(super) mod lookup;
 pub(super) mod outcome;
+mod refusals;
 pub(super) mod resolve;
+pub(super) mod room;
 pub(super) mod rounds;
 
 /// A file that a row names, and what the row says of it.
@@ -58,6 +60,8 @@ pub(super) struct Asked {
     pub(super) refused_rows: Vec<String>,
     /// What was asked; `None` when not everything was answered.
     pub(super) questions: Option<[u8; 32]>,
+    /// What all of it takes of the [`room::Room`].
+    pub(super) taken_bytes: usize,
 }
 
 /// What a captured database that is in the snapshot says about files.
@@ -117,8 +121,18 @@ pub(super) fn dangling(
     (key, flaw): (&EntryKey, Flaw),
 ) -> SourceFinding {
     let database = String::from_utf8_lossy(&database.path);
-    let message = format!("named by a row of {database} ({}); {}", set.name, flaw.text());
+    let message = format!("{}{}", named_by(&database, &set.name), flaw.text());
     SourceFinding { kind: FindingKind::Dangling, key: key.clone(), message }
+}
+
+/// True for a finding of [`dangling`] about this set of this database, whichever its root.
+pub(super) fn is_about(finding: &SourceFinding, (database, set): (&[u8], &str)) -> bool {
+    let beginning = named_by(&String::from_utf8_lossy(database), set);
+    finding.kind == FindingKind::Dangling && finding.message.starts_with(&beginning)
+}
+
+fn named_by(database: &str, set: &str) -> String {
+    format!("named by a row of {database} ({set}); ")
 }
 
 /// The inode and the state of it that an entry was made from.

@@ -29,7 +29,7 @@ struct Along {
 pub(in crate::snapshot::archive) struct Looked {
     pub(in crate::snapshot::archive) database: EntryKey,
     pub(in crate::snapshot::archive) references: Vec<References>,
-    /// What was asked, when nothing at all is wrong with it.
+    /// What was asked, when everything is known of it: nothing was refused, and what is not there is said by name.
     pub(in crate::snapshot::archive) questions: Option<[u8; 32]>,
 }
 
@@ -66,13 +66,17 @@ impl Outcome {
         tally: &mut Tally,
     ) -> Vec<Looked> {
         self.databases.iter_mut().for_each(Along::end);
-        self.disagreements(tally);
-        let finish = |along: Along| along.finish(accepted, &mut *tally);
+        let disagree = self.disagreements(tally);
+        let finish = |along: Along| {
+            let looked = along.finish(accepted, &mut *tally);
+            // What two databases say of one file is not known of either alone.
+            Looked { questions: looked.questions.filter(|_| !disagree), ..looked }
+        };
         self.databases.into_iter().map(finish).collect()
     }
 
-    /// Files of which two rows say different sizes: at most one of them can be there.
-    fn disagreements(&self, tally: &mut Tally) {
+    /// Says of which files two rows say different sizes: at most one of them can be there. True when there are any.
+    fn disagreements(&self, tally: &mut Tally) -> bool {
         let mut sizes: Vec<(&Reference, &Named, &Set)> = Vec::new();
         for named in self.databases.iter().map(|along| &along.named) {
             for set in &named.asked.sets {
@@ -103,6 +107,7 @@ impl Outcome {
             let message = format!("rows disagree about the size of {more} more files");
             tally.finding_of(FindingKind::Reference, along.named.database.clone(), message);
         }
+        said > 0
     }
 }
 
@@ -163,8 +168,7 @@ impl Along {
         }
         references.truncate(MAX_REFERENCES);
         let none_refused = asked.refused.is_empty() && asked.refused_rows.is_empty();
-        let whole = none_refused && references.iter().all(|it| it.named == it.present);
-        Looked { database, references, questions: asked.questions.filter(|_| whole) }
+        Looked { database, references, questions: asked.questions.filter(|_| none_refused) }
     }
 }
 

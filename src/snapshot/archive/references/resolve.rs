@@ -1,18 +1,11 @@
 //! From answers to keys: every path that a row has is distrusted.
 
 use crate::codec::manifest::EntryKey;
+use crate::snapshot::archive::references::refusals::{Refusals, quoted};
+use crate::snapshot::archive::references::room::{Room, bytes_of};
 use crate::snapshot::archive::references::{Asked, Reference, Set};
 use crate::snapshot::beneath::{path_flaw, split_last};
 use crate::sqlite::questions::{Answer, BaseDir, Named, ReferenceQuery};
-
-/// Values of one set that are refused by name; more are counted.
-const NAMED_VALUES: usize = 20;
-
-/// The most bytes of keys of one database; see [`crate::sqlite::questions::MAX_ANSWER_BYTES`] for what they are made from.
-const MAX_KEY_BYTES: usize = 64 * 1024 * 1024;
-
-/// The longest text of another program, or of a row, that is repeated in a message, in characters.
-const QUOTED_CHARS: usize = 200;
 
 /// The queries that are for this database.
 pub(in crate::snapshot::archive) fn questions_for(
@@ -49,16 +42,16 @@ pub(in crate::snapshot::archive) fn digest_of(questions: &[ReferenceQuery]) -> [
     *hasher.finalize().as_bytes()
 }
 
-/// Makes references of a database's answers.
+/// Makes references of a database's answers, as far as there is room for them.
 pub(in crate::snapshot::archive) fn resolve(
     database: &EntryKey,
     questions: &[ReferenceQuery],
     answers: Vec<Answer>,
+    room: &mut Room,
 ) -> Asked {
     let mut asked = Asked::default();
     let is_complete = answers.len() == questions.len();
     let mut answers = answers.into_iter();
-    let mut room = MAX_KEY_BYTES;
     for query in questions {
         // A query for any database may not apply to one that could not be asked.
         let is_meant = query.database.is_some();
@@ -70,7 +63,7 @@ pub(in crate::snapshot::archive) fn resolve(
             Some(answer) => answer,
             None => Answer::DoesNotApply,
         };
-        asked.take(database, query, (answer, &mut room));
+        asked.take(database, query, (answer, &mut *room));
     }
     asked.questions = is_complete.then(|| digest_of(questions));
     asked
@@ -81,7 +74,7 @@ impl Asked {
         &mut self,
         database: &EntryKey,
         query: &ReferenceQuery,
-        (answer, room): (Answer, &mut usize),
+        (answer, room): (Answer, &mut Room),
     ) {
         let base = base_of(database, &query.base);
         let (base, fault) = match base {
@@ -95,11 +88,13 @@ impl Asked {
             Answer::DoesNotApply => return,
             Answer::Failed(why) => set.failure = Some(quoted(&why)),
             Answer::Named { files, without_text } if set.failure.is_none() => {
-                let mut refusals = Refusals { name: &query.name, said: Vec::new(), more: 0 };
-                set.files =
-                    resolve_all(&set.base, files, (room, &mut refusals)).unwrap_or_default();
-                if *room == 0 {
-                    set.failure = Some("its rows name more than can be held".to_owned());
+                let mut refusals = Refusals::new(&query.name);
+                match resolve_all(&set.base, files, (room, &mut refusals)) {
+                    Some((files, bytes)) => {
+                        set.files = files;
+                        self.taken_bytes += bytes;
+                    }
+                    None => set.failure = Some("its rows name more than can be held".to_owned()),
                 }
                 self.refused.extend(refusals.counted(without_text));
                 self.refused_rows.extend(refusals.said);
@@ -132,13 +127,13 @@ fn join(dir: &[u8], below: &[u8]) -> Vec<u8> {
     }
 }
 
-/// `None`, with no room left, when there are more than can be held.
+/// With what they take of the room; `None` when there are more than can be held.
 fn resolve_all(
     base: &EntryKey,
     files: Vec<Named>,
-    (room, refusals): (&mut usize, &mut Refusals<'_>),
-) -> Option<Vec<Reference>> {
-    let mut resolved = Vec::with_capacity(files.len());
+    (room, refusals): (&mut Room, &mut Refusals<'_>),
+) -> Option<(Vec<Reference>, usize)> {
+    let (mut resolved, mut taken) = (Vec::with_capacity(files.len()), 0);
     for file in files {
         if file.path.is_empty() {
             continue;
@@ -155,13 +150,15 @@ fn resolve_all(
         if let (Some(hash), None) = (hash, &digits) {
             refusals.hash(&file.path, hash);
         }
-        let Some(left) = room.checked_sub(path.len()) else {
-            *room = 0;
+        let key = EntryKey { root: base.root, path: path.into() };
+        let bytes = bytes_of(&key, digits.is_some());
+        if !room.take(bytes) {
+            room.give(taken);
             return None;
-        };
-        *room = left.max(1);
+        }
+        taken += bytes;
         resolved.push(Reference {
-            key: EntryKey { root: base.root, path: path.into() },
+            key,
             size_bytes: file.size_bytes,
             hash: digits.map(Box::new),
             flaw: None,
@@ -172,7 +169,7 @@ fn resolve_all(
         a.key.cmp(&b.key).then_with(|| (a.size_bytes, &a.hash).cmp(&(b.size_bytes, &b.hash)))
     });
     resolved.dedup();
-    Some(resolved)
+    Some((resolved, taken))
 }
 
 fn resolved_path(base: &EntryKey, value: &[u8]) -> Result<Vec<u8>, &'static str> {
@@ -198,53 +195,6 @@ fn digest(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// What is refused of one set: some by name, the rest counted.
-struct Refusals<'a> {
-    name: &'a str,
-    said: Vec<String>,
-    more: u64,
-}
-
-impl Refusals<'_> {
-    fn path(&mut self, value: &[u8], flaw: &str) {
-        let name = self.name;
-        self.say(|| {
-            let value = quoted(&String::from_utf8_lossy(value));
-            format!("reference {name}: a row's path {value:?} is refused: {flaw}")
-        });
-    }
-
-    fn hash(&mut self, path: &[u8], hash: &str) {
-        let name = self.name;
-        self.say(|| {
-            let (path, hash) = (quoted(&String::from_utf8_lossy(path)), quoted(hash));
-            format!("reference {name}: the hash {hash:?} of {path:?} is not 64 hexadecimal digits")
-        });
-    }
-
-    fn say(&mut self, sentence: impl FnOnce() -> String) {
-        if self.said.len() < NAMED_VALUES {
-            self.said.push(sentence());
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// A number does not tell which rows they are.
-    fn counted(&self, without_text: u64) -> Vec<String> {
-        let name = self.name;
-        let more = (self.more > 0)
-            .then(|| format!("reference {name}: {} more values are refused", self.more));
-        let textless = (without_text > 0)
-            .then(|| format!("reference {name}: the path of {without_text} rows is no text"));
-        more.into_iter().chain(textless).collect()
-    }
-}
-
-fn quoted(text: &str) -> String {
-    text.chars().take(QUOTED_CHARS).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,7 +214,8 @@ mod tests {
 
     fn ask(files: Vec<Named>, without_text: u64) -> Asked {
         let query = query("q", BaseDir::BesideDatabase(b"files".to_vec()));
-        resolve(&key("app/a.db"), &[query], vec![Answer::Named { files, without_text }])
+        let answers = vec![Answer::Named { files, without_text }];
+        resolve(&key("app/a.db"), &[query], answers, &mut Room::default())
     }
 
     #[test]
@@ -304,8 +255,25 @@ mod tests {
     #[test]
     fn the_rest_of_many_refusals_is_counted() {
         let asked = ask((0..50).map(|n| named(&format!("../{n}"), None, None)).collect(), 0);
-        assert_eq!(asked.refused_rows.len(), NAMED_VALUES);
+        assert_eq!(asked.refused_rows.len(), 20);
         assert_eq!(asked.refused, ["reference q: 30 more values are refused"]);
+    }
+
+    /// However many databases there are, together they name no more than can be held.
+    #[test]
+    fn all_databases_share_one_room() {
+        let many = || (0..60_000).map(|n| named(&format!("{n:070}"), None, None)).collect();
+        let answer = || vec![Answer::Named { files: many(), without_text: 0 }];
+        let query = [query("q", BaseDir::BelowRoot(Vec::new()))];
+        let mut room = Room::default();
+        let mut ask = |name: &str| resolve(&key(name), &query, answer(), &mut room);
+        let (first, second, third) = (ask("a.db"), ask("b.db"), ask("c.db"));
+        assert!(first.sets[0].files.len() == 60_000 && second.sets[0].files.len() == 60_000);
+        assert!(third.sets[0].files.is_empty() && third.taken_bytes == 0);
+        assert_eq!(third.refused, ["reference q: its rows name more than can be held"]);
+        // What did not fit takes nothing from those that do, and an answer that is replaced makes room.
+        room.give_back(&first);
+        assert_eq!(resolve(&key("c.db"), &query, answer(), &mut room).sets[0].files.len(), 60_000);
     }
 
     #[test]
@@ -334,15 +302,15 @@ mod tests {
         let meant = ReferenceQuery { name: "m".into(), ..meant };
         let both = [general, meant];
         let does_not = vec![Answer::DoesNotApply, Answer::DoesNotApply];
-        let asked = resolve(&key("a.db"), &both, does_not);
+        let asked = resolve(&key("a.db"), &both, does_not, &mut Room::default());
         assert_eq!(asked.sets.len(), 1);
         assert!(asked.sets[0].failure.is_some() && asked.questions.is_some());
-        let asked = resolve(&key("a.db"), &both, Vec::new());
+        let asked = resolve(&key("a.db"), &both, Vec::new(), &mut Room::default());
         assert_eq!((asked.sets.len(), asked.questions), (1, None));
         assert_eq!(asked.refused, ["reference m: the database could not be asked"]);
         let outside = query("o", BaseDir::BelowRoot(b"../x".to_vec()));
         let answer = Answer::Named { files: vec![named("a", None, None)], without_text: 0 };
-        let asked = resolve(&key("a.db"), &[outside], vec![answer]);
+        let asked = resolve(&key("a.db"), &[outside], vec![answer], &mut Room::default());
         assert!(asked.sets[0].files.is_empty() && asked.refused[0].contains("no path below"));
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::codec::manifest::EntryKey;
-use crate::codec::snapshot::FileIdentity;
+use crate::codec::snapshot::{DatabaseRecord, FileIdentity, FindingKind};
 use crate::snapshot::archive::ArchiveError;
 use crate::snapshot::archive::databases::Held;
 use crate::snapshot::archive::draft::Finished;
@@ -36,6 +36,7 @@ pub(in crate::snapshot::archive) fn settle(
     act: &mut Act<'_, '_>,
     draft: &mut Finished,
 ) -> Result<(), ArchiveError> {
+    reconsider(act)?;
     while act.held.iter().any(|held| !held.is_settled) {
         // A database that the last fetch has found comes behind these, and was not looked up.
         let looked_up = settle_held(act, draft)?;
@@ -85,7 +86,7 @@ fn look_up(act: &mut Act<'_, '_>, draft: &mut Finished) -> Result<(), ArchiveErr
     }
     let mut fetched = BTreeMap::new();
     for (key, need) in files {
-        let came = act.fetch(&key, need.before.as_ref())?;
+        let came = act.fetch(&key, need.before.as_deref())?;
         fetched.insert(key, came);
     }
     let mut sets = unsettled(&mut act.held);
@@ -96,7 +97,7 @@ fn look_up(act: &mut Act<'_, '_>, draft: &mut Finished) -> Result<(), ArchiveErr
         file.flaw = match fetched.get(&file.key) {
             Some(Fetched::Not(flaw)) => Some(*flaw),
             Some(Fetched::Got) => view.flaw(file, late.get(&file.key))?,
-            Some(Fetched::Gone) | None => view.flaw(file, need.before.as_ref())?,
+            Some(Fetched::Gone) | None => view.flaw(file, need.before.as_deref())?,
         };
     }
     Ok(())
@@ -178,8 +179,8 @@ fn pause(act: &Act<'_, '_>, time: Duration) -> Result<(), ArchiveError> {
     act.stop.check()
 }
 
-/// A database whose outcome was taken over from the parent is asked after all when another one's files were fetched where it names
-/// some.
+/// A database whose outcome was taken over from the parent is asked after all when files came after the walk where it names some: beside
+/// another database, or fetched for its rows.
 fn reconsider(act: &mut Act<'_, '_>) -> Result<(), ArchiveError> {
     let fetched = std::mem::take(&mut act.fetched);
     let (again, kept) = std::mem::take(&mut act.kept).into_iter().partition(|kept| {
@@ -188,10 +189,17 @@ fn reconsider(act: &mut Act<'_, '_>) -> Result<(), ArchiveError> {
     act.kept = kept;
     let again: Vec<_> = again;
     for kept in again {
-        act.done.databases.retain(|it| {
-            (it.root, &it.path) != (kept.database.item.key.root, &kept.database.item.key.path)
-        });
+        let key = kept.database.item.key.clone();
+        let is_it = |it: &DatabaseRecord| (it.root, &it.path) == (key.root, &key.path);
+        let at = act.done.databases.iter().position(is_it);
+        let record = at.map(|at| act.done.databases.remove(at));
         act.capture_anew(kept.database)?;
+        // Where that failed its entry is the parent's still, and so is what is known of it.
+        if let Some(why) = act.done.lost.remove(&key) {
+            let what = format!("not captured again: {why}; an earlier state of it is saved");
+            act.tally.finding_of(FindingKind::Reference, key, what);
+            act.done.databases.extend(record);
+        }
     }
     Ok(())
 }
