@@ -108,7 +108,7 @@ impl Machine {
         let said = self.rig.at("said");
         let mut command = self.larder(&words);
         command.stdout(File::create(&said).unwrap()).stderr(Stdio::null());
-        let (began, delay) = (Instant::now(), Duration::from_micros(self.random.below(120_000)));
+        let (began, delay) = (Instant::now(), Duration::from_micros(self.random.below(40_000)));
         let mut process = Process::spawn(&mut command);
         wait_until("the moment of a power loss", || {
             began.elapsed() >= delay || !process.is_running()
