@@ -14,6 +14,7 @@
 
 mod cast;
 mod guards;
+mod model;
 mod named;
 mod play;
 mod schedules;

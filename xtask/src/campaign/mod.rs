@@ -28,7 +28,7 @@ struct Campaign {
     what: &'static str,
 }
 
-const CAMPAIGNS: [Campaign; 13] = [
+const CAMPAIGNS: [Campaign; 18] = [
     Campaign {
         name: "crash",
         filter: "crash",
@@ -77,6 +77,41 @@ const CAMPAIGNS: [Campaign; 13] = [
         count: 500,
         batch: 25,
         what: "kills of the real binary in the middle of a backup",
+    },
+    Campaign {
+        name: "killed-maintenance",
+        filter: "killed_maintenance",
+        count: 100,
+        batch: 10,
+        what: "repositories in which 5 commands each that forget, prune, bring back or save are killed",
+    },
+    Campaign {
+        name: "schedules",
+        filter: "schedules_of_everything",
+        count: 5_000,
+        batch: 500,
+        what: "orders of the calls of backups, readers and maintenance at once, with kills and power losses",
+    },
+    Campaign {
+        name: "beside-prune",
+        filter: "beside_prune",
+        count: 12,
+        batch: 1,
+        what: "another prune, or a backup that would merge segments, before every call of a prune",
+    },
+    Campaign {
+        name: "mixture",
+        filter: "mixture",
+        count: 600,
+        batch: 20,
+        what: "rounds of six processes at random, about 3 s each",
+    },
+    Campaign {
+        name: "shutdown",
+        filter: "shutdown_of",
+        count: 1_000,
+        batch: 50,
+        what: "shutdowns of a mounted ext4 and xfs under a running command",
     },
     Campaign {
         name: "live-writer",
