@@ -1,12 +1,15 @@
 //! Giving tags to a snapshot, and taking them away.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::codec::fact::{Statement, Subject};
 use crate::codec::names::tag_fault;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ops::catalog::Catalog;
+use crate::repo::locks::{Held, decide_alone};
+use crate::repo::repository::Repository;
 use crate::repo::snapshots::Snapshot;
 
 /// One change of a snapshot's tags.
@@ -16,6 +19,11 @@ pub enum TagChange {
     Add(String),
     /// Take it away.
     Remove(String),
+}
+
+/// Keeps forget out while tags are looked at and changed.
+pub fn undisturbed(repository: &Repository, wait: Duration) -> Result<Held> {
+    Ok(decide_alone(repository.backend(), wait)?)
 }
 
 /// Changes the tags of a snapshot and returns those that it has then. What is so already costs nothing.

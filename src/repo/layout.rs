@@ -97,7 +97,9 @@ pub fn trash_directory(time_ns: i64) -> String {
 
 /// The moment of a directory in `trash/`, given its name; `None` when it is not one of ours.
 pub fn trash_time(name: &str) -> Option<i64> {
-    (name.len() == 20).then(|| name.parse().ok()).flatten()
+    // A sign would be read, too, and then name another directory than this one.
+    let is_ours = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    is_ours.then(|| name.parse().ok()).flatten()
 }
 
 /// A pack in a directory of `trash/`.

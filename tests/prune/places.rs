@@ -186,3 +186,50 @@ fn a_feature_may_forbid_pruning() {
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert_eq!(paths(&disk, "trash/").len(), 1);
 }
+
+/// A pack with a copy that looks dead, and one with a copy that is to be written again.
+fn copies_beside_dead_bytes(tree: &Tree) -> (SimDisk, Saved) {
+    let (disk, mut saved) = (fresh(), Saved::new());
+    tree.fill("file", 1, 3000);
+    tree.fill("first", 2, 1800);
+    let first = night(&disk, tree, 1, &mut saved);
+    let mut segments = disk.files();
+    segments.retain(|path, _| path.starts_with("index/"));
+    for path in segments.keys() {
+        assert!(disk.lose(path));
+    }
+    tree.remove("first");
+    tree.fill("second", 3, 9000);
+    let second = night(&disk, tree, 2, &mut saved);
+    for (path, bytes) in segments {
+        put(&disk, &path, &bytes);
+    }
+    tree.remove("second");
+    night(&disk, tree, 3, &mut saved);
+    for id in [first, second] {
+        forget_one(backend(disk.clone()), id, 10).unwrap();
+        saved.remove(&id);
+    }
+    (settled(&disk), saved)
+}
+
+#[test]
+fn rot_that_rewriting_meets_keeps_every_other_copy() {
+    let tree = Tree::new();
+    let (disk, saved) = copies_beside_dead_bytes(&tree);
+    let control = prune_now(backend(settled(&disk)), 11).unwrap();
+    let mut met = 0;
+    for pack in &control.plan.rewritten {
+        let path = format!("packs/{pack}");
+        for at in (0..disk.files()[&path].len()).step_by(97) {
+            let disk = settled(&disk);
+            let mut bytes = disk.files()[&path].clone();
+            bytes[at] ^= 1;
+            assert!(disk.overwrite(&path, &bytes));
+            let Ok(report) = prune_now(backend(disk.clone()), 11) else { continue };
+            met += usize::from(!report.damage.is_empty());
+            assert_eq!(read_all(&disk, &format!("byte {at} of {path}")), saved);
+        }
+    }
+    assert!(met > 3, "{met}: no rot was met while a pack was rewritten");
+}

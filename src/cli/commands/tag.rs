@@ -2,7 +2,7 @@
 
 use clap::Args;
 use larder::ops::catalog::Catalog;
-use larder::ops::tag::{TagChange, tag};
+use larder::ops::tag::{TagChange, tag, undisturbed};
 use serde::Serialize;
 
 use crate::cli::args::OfSource;
@@ -44,6 +44,8 @@ pub(crate) fn run(args: &TagArgs, context: &Context) -> Result<Exit> {
     let changes: Vec<TagChange> =
         args.changes.iter().map(|text| change(text)).collect::<Result<_>>()?;
     let repository = context.open()?;
+    // A forget that has decided already must not take away what a tag is to keep.
+    let _held = undisturbed(&repository, context.lock_wait())?;
     let catalog = Catalog::open(&repository)?;
     let snapshot = context.select(&catalog, &args.snapshot, &args.of)?;
     let tags: Vec<String> = tag(&catalog, snapshot, &changes, &context.host)?.into_iter().collect();

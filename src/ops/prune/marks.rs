@@ -1,6 +1,6 @@
 //! What snapshots need, told to the engine that removes the rest.
 
-use crate::observe::{Observer, Phase, Total, Warning};
+use crate::observe::{Observer, Phase, Total};
 use crate::repo::error::{Damage, RepoError, Result};
 use crate::repo::facts::Facts;
 use crate::repo::prune::Walk;
@@ -39,11 +39,7 @@ impl Walk for Marks<'_> {
             self.observer.advance(1, 0);
         }
         marking.batch.flush()?;
-        // Read at another place: nothing is lost, and somebody should know.
-        for damage in reader.take_damage() {
-            self.observer.warn(Warning::about("repository", damage.to_string()));
-        }
-        Ok(())
+        reader.take_damage().iter().try_for_each(|damage| live.met(damage))
     }
 }
 

@@ -21,6 +21,12 @@ pub type Packs = BTreeMap<PackId, u64>;
 pub trait Live: Sync {
     /// A snapshot needs this blob. An error if no place of it can be relied upon: then nothing may be removed.
     fn live(&self, blob_type: BlobType, id: &BlobId) -> Result<()>;
+
+    /// A node was bad at one place and came from another. An error if that makes a choice between its places doubtful.
+    fn met(&self, damage: &Damage) -> Result<()> {
+        let _ = damage;
+        Ok(())
+    }
 }
 
 /// So many blobs are marked at once.
@@ -226,6 +232,21 @@ impl<'i> LiveSet<'i> {
         Ok(offsets)
     }
 
+    /// Packs that have another place of a blob of these packs.
+    pub fn sharing(
+        index: &'i Index,
+        packs: &Packs,
+        with: &BTreeSet<PackId>,
+    ) -> Result<BTreeSet<PackId>> {
+        let mut sharing = BTreeSet::new();
+        Self::new(index, packs)?.each_blob(|places| {
+            if places.iter().any(|it| with.contains(&it.place.pack)) {
+                sharing.extend(places.iter().map(|it| it.place.pack));
+            }
+        })?;
+        Ok(sharing.difference(with).copied().collect())
+    }
+
     /// Visits the places of each blob together. Blobs are told apart by key, type and length: what a key leaves out cannot make one
     /// of two.
     fn each_blob(&self, mut visit: impl FnMut(&[Listed])) -> Result<()> {
@@ -258,6 +279,14 @@ impl Live for LiveSet<'_> {
             }
         }
         if found { Ok(()) } else { Err(Damage::Unlisted { blob_type, id: *id }.into()) }
+    }
+
+    /// A pack that is not there is chosen by nobody. One that is might be, as nothing has been said against that place yet.
+    fn met(&self, damage: &Damage) -> Result<()> {
+        match damage {
+            Damage::Blob { pack, .. } if self.sound.contains(pack) => Err(damage.clone().into()),
+            _ => Ok(()),
+        }
     }
 }
 

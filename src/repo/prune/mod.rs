@@ -17,6 +17,7 @@ use crate::id::SessionId;
 use crate::observe::Observer;
 use crate::repo::distrust::Spot;
 use crate::repo::error::{Damage, RepoError, Result};
+use crate::repo::facts::Facts;
 use crate::repo::locks::{Patience, share_repository};
 use crate::repo::repository::Repository;
 use crate::repo::snapshots::Snapshot;
@@ -162,7 +163,8 @@ pub fn prune(
 ) -> Result<PruneReport> {
     let maintainer =
         Maintainer::begin(repository, host, Patience { wait: options.wait, observer })?;
-    let draft = draft::draft(repository, walk, options, host, Some(maintainer.session))?;
+    let draft = draft::draft(repository, walk, options, host, Some(maintainer.session))
+        .map_err(|error| told(&maintainer, error))?;
     let mut run = Run::new(&maintainer, draft, options);
     run.remove(walk)?;
     run.finish()
@@ -177,6 +179,18 @@ pub fn empty_trash(
 ) -> Result<Emptied> {
     let _maintainer = Maintainer::begin(repository, host, patience)?;
     trash::empty(repository.backend(), host.now_ns(), grace_ns)
+}
+
+/// Tells later runs of the bad place that has ended this one: then another place of the blob counts as the one to keep.
+fn told(maintainer: &Maintainer<'_>, error: RepoError) -> RepoError {
+    let RepoError::Damaged(damage) = &error else { return error };
+    let Some(spot) = spot(damage) else { return error };
+    let publish = || {
+        let _held = maintainer.share()?;
+        let Maintainer { repository, host, .. } = maintainer;
+        Facts::read(repository)?.publish_damaged(repository, &[spot], *host)
+    };
+    publish().err().unwrap_or(error)
 }
 
 /// The place that a damage is about.

@@ -142,6 +142,21 @@ impl Plan {
         self
     }
 
+    /// This pack stays after all, as it is.
+    pub fn keep(&mut self, id: &PackId, pack: &Candidate) {
+        let dead = pack.usage.dead_bytes();
+        let freed = if self.gone.remove(id) {
+            pack.len
+        } else if self.rewritten.remove(id) {
+            self.merged.remove(id);
+            dead
+        } else {
+            return;
+        };
+        self.freed_bytes = self.freed_bytes.saturating_sub(freed);
+        self.waiting_bytes += dead;
+    }
+
     /// Packs that leave `packs/`.
     pub fn leaving(&self) -> BTreeSet<PackId> {
         self.gone.union(&self.rewritten).copied().collect()

@@ -8,7 +8,7 @@ use crate::observe::{Phase, Total};
 use crate::repo::error::Result;
 use crate::repo::facts::Facts;
 use crate::repo::prune::draft::Draft;
-use crate::repo::prune::live::Packs;
+use crate::repo::prune::live::{LiveSet, Packs};
 use crate::repo::prune::maintainer::Maintainer;
 use crate::repo::prune::switch::{Intent, Switched, idle_facts, switch};
 use crate::repo::prune::trash::{Discarded, Emptied, discarded, empty, is_due};
@@ -146,7 +146,7 @@ impl<'a> Run<'a> {
                 Total { items: blobs, bytes: self.draft.plan.written_bytes(), estimated: false };
             self.maintainer.observer().begin(Phase::Rewrite, Some(total));
             rewritten = rewrite(self.maintainer, &*stage, &self.draft.packs, &self.draft.offsets)?;
-            self.let_wait(&rewritten);
+            self.let_wait(&rewritten)?;
         }
         let leaving = self.draft.plan.leaving();
         let stays = |pack: &PackId| self.draft.packs.contains_key(pack) && !leaving.contains(pack);
@@ -163,17 +163,21 @@ impl<'a> Run<'a> {
         Ok(Ready { leaving, relied_upon, replacement })
     }
 
-    /// A pack that could not be rewritten stays as it is.
-    fn let_wait(&mut self, rewritten: &Rewritten) {
-        let Draft { plan, candidates, .. } = &mut self.draft;
-        for (pack, damage) in &rewritten.waiting {
-            plan.rewritten.remove(pack);
-            plan.merged.remove(pack);
-            let dead = candidates.get(pack).map_or(0, |it| it.usage.dead_bytes());
-            plan.freed_bytes = plan.freed_bytes.saturating_sub(dead);
-            plan.waiting_bytes += dead;
-            self.report.damage.push(damage.clone());
+    /// A pack that could not be rewritten stays as it is, and so does every pack that has a copy of one of its blobs: the plan took
+    /// for dead what may now be the only good one. The next run knows of the damage and chooses that.
+    fn let_wait(&mut self, rewritten: &Rewritten) -> Result<()> {
+        if rewritten.waiting.is_empty() {
+            return Ok(());
         }
+        let Draft { plan, candidates, index, packs, .. } = &mut self.draft;
+        let waiting = rewritten.waiting.keys().copied().collect();
+        for pack in LiveSet::sharing(index, packs, &waiting)?.union(&waiting) {
+            if let Some(candidate) = candidates.get(pack) {
+                plan.keep(pack, candidate);
+            }
+        }
+        self.report.damage.extend(rewritten.waiting.values().cloned());
+        Ok(())
     }
 
     fn switch(&mut self, ready: &Ready, walk: &mut dyn Walk) -> Result<()> {

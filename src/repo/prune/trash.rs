@@ -97,9 +97,12 @@ impl Discarded {
         Ok(found)
     }
 
-    /// Packs go before records: a record that cannot be brought back is not offered.
+    /// Records go before packs: one that cannot be brought back any more is not offered.
     fn remove(&self, backend: &dyn Backend) -> Result<()> {
-        for name in &self.names {
+        let is_pack =
+            |name: &&String| matches!(Trashed::of_name(name.as_str()), Some(Trashed::Pack(_)));
+        let (packs, records): (Vec<_>, Vec<_>) = self.names.iter().partition(is_pack);
+        for name in records.into_iter().chain(packs) {
             let Some(key) = Key::new(format!("{}/{name}", self.directory)) else { continue };
             match backend.delete(&key) {
                 Err(error) if !error.is_not_found() => return Err(error.into()),

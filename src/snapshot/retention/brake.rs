@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::codec::ByteString;
 use crate::codec::snapshot::{
     CheckResult, DatabaseRecord, Finding, FindingKind, Knowledge, SnapshotRecord,
 };
@@ -25,6 +26,11 @@ impl Limit {
         let gone = before.saturating_sub(now);
         gone >= self.at_least.max(1)
             && u128::from(gone) * 100 > u128::from(before) * u128::from(self.percent)
+    }
+
+    /// The same of what is never empty in a healthy source, however little it was.
+    fn is_broken_or_empty(self, before: u64, now: u64) -> bool {
+        (now == 0 && before > 0) || self.is_broken(before, now)
     }
 }
 
@@ -86,17 +92,29 @@ pub fn brakes(history: &[Seen<'_>], limits: &Limits) -> BTreeMap<String, Brake> 
 
 /// A shrink is measured against the last snapshot that was as it should be. So the same small source the night after is
 /// still a shrink, and a source that has grown again is none.
+///
+/// Snapshots between which others have been forgotten are not compared, but for the newest: each night was compared with the
+/// one before while both were there, and nothing expires until a shrink is accepted. Else a month-end from before it would brake for
+/// ever once the accepted night has expired, and so would a slow decline once it is thinned out.
 fn brake_on(history: &[&Seen<'_>], limits: &Limits) -> Option<Brake> {
     let newest = history.last()?;
     let mut sound: Option<&Seen<'_>> = None;
+    let mut known = LastKnown::default();
     let mut causes = Vec::new();
+    let mut before = None;
     for seen in history {
+        let sequence = seen.record.sequence;
+        let follows = before.is_some_and(|before: u64| before.checked_add(1) == Some(sequence));
+        before = Some(sequence);
         causes = match sound {
-            Some(sound) if !seen.accepted => shrinks(sound.record, seen.record, limits),
+            Some(sound) if !seen.accepted && (follows || seen.id == newest.id) => {
+                shrinks((sound.record, &known), seen.record, limits)
+            }
             _ => Vec::new(),
         };
         if causes.is_empty() {
             sound = Some(seen);
+            known.learn(seen.record);
         }
     }
     let against = sound.filter(|sound| sound.id != newest.id).map(|sound| sound.id);
@@ -106,34 +124,68 @@ fn brake_on(history: &[&Seen<'_>], limits: &Limits) -> Option<Brake> {
     (!causes.is_empty()).then_some(Brake { snapshot: newest.id, against, causes })
 }
 
-fn shrinks(before: &SnapshotRecord, now: &SnapshotRecord, limits: &Limits) -> Vec<Cause> {
+/// What was last known to be in each database, by root and path: a night on which one could not be looked into hides nothing.
+#[derive(Default)]
+struct LastKnown<'s> {
+    databases: BTreeMap<(u32, &'s ByteString), &'s Knowledge>,
+}
+
+impl<'s> LastKnown<'s> {
+    fn learn(&mut self, record: &'s SnapshotRecord) {
+        let name = |it: &'s DatabaseRecord| (it.root, &it.path);
+        let there: BTreeMap<_, _> = record.databases.iter().map(|it| (name(it), it)).collect();
+        self.databases.retain(|name, _| there.contains_key(name));
+        let looked_into =
+            there.into_iter().filter_map(|(name, it)| Some((name, it.knowledge.as_ref()?)));
+        self.databases.extend(looked_into);
+    }
+
+    fn of(&self, database: &DatabaseRecord) -> Option<&'s Knowledge> {
+        self.databases.get(&(database.root, &database.path)).copied()
+    }
+}
+
+fn shrinks(
+    (before, known): (&SnapshotRecord, &LastKnown<'_>),
+    now: &SnapshotRecord,
+    limits: &Limits,
+) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let mut compare = |what, limit: Limit, before, now| {
-        if limit.is_broken(before, now) {
+    let mut add = |is_broken: bool, what, before, now| {
+        if is_broken {
             causes.push(Cause::Shrank { what, before, now });
         }
     };
-    compare(Shrunk::Files, limits.files, before.counts.files, now.counts.files);
-    compare(Shrunk::Bytes, limits.bytes, before.counts.bytes, now.counts.bytes);
+    let (old, new) = (&before.counts, &now.counts);
+    add(limits.files.is_broken_or_empty(old.files, new.files), Shrunk::Files, old.files, new.files);
+    add(limits.bytes.is_broken_or_empty(old.bytes, new.bytes), Shrunk::Bytes, old.bytes, new.bytes);
     for old in &before.databases {
         let same = |new: &&DatabaseRecord| (new.root, &new.path) == (old.root, &old.path);
         let Some(new) = now.databases.iter().find(same) else {
             // However few bytes it was, all its rows are gone.
-            let any = Limit { percent: 0, at_least: 1 };
-            compare(Shrunk::Database(old.path.clone()), any, 1, 0);
+            add(true, Shrunk::Database(old.path.clone()), 1, 0);
             continue;
         };
-        tables(old, new, |table, before, now| {
+        let Some(known) = known.of(old) else { continue };
+        if new.len == 0 && rows_of_all(known) > 0 {
+            add(true, Shrunk::Database(old.path.clone()), 1, 0);
+            continue;
+        }
+        let is_emptied = new.knowledge.as_ref().is_some_and(|new| {
+            new.tables_left_out == 0 && rows_of_all(new) == 0 && rows_of_all(known) > 0
+        });
+        tables(known, new, |table, before, now| {
             let (database, table) = (old.path.clone(), table.to_owned());
-            compare(Shrunk::Rows { database, table }, limits.rows, before, now);
+            let is_broken = limits.rows.is_broken(before, now) || (is_emptied && before > 0);
+            add(is_broken, Shrunk::Rows { database, table }, before, now);
         });
     }
     causes
 }
 
 /// Calls with each table that can be compared, and its rows before and now.
-fn tables(old: &DatabaseRecord, new: &DatabaseRecord, mut each: impl FnMut(&str, u64, u64)) {
-    let (Some(old), Some(new)) = (&old.knowledge, &new.knowledge) else { return };
+fn tables(old: &Knowledge, new: &DatabaseRecord, mut each: impl FnMut(&str, u64, u64)) {
+    let Some(new) = &new.knowledge else { return };
     for table in &old.tables {
         match rows(new, &table.name) {
             Some(rows) => each(&table.name, table.rows, rows),
@@ -142,6 +194,11 @@ fn tables(old: &DatabaseRecord, new: &DatabaseRecord, mut each: impl FnMut(&str,
             None => each(&table.name, table.rows, 0),
         }
     }
+}
+
+/// The rows of all tables that were counted.
+fn rows_of_all(known: &Knowledge) -> u64 {
+    known.tables.iter().fold(0, |sum, table| sum.saturating_add(table.rows))
 }
 
 /// The rows of a table; tables ascend by name.
@@ -229,6 +286,44 @@ mod tests {
         assert!(causes(&files(&[100, 60, 60, 60]), &[2]).is_empty(), "once seen it is over");
         assert_eq!(causes(&files(&[100, 60, 60, 30]), &[2]).len(), 1, "but not for the next one");
         assert!(causes(&files(&[100, 60, 90]), &[]).is_empty(), "the files are back");
+    }
+
+    #[test]
+    fn forgetting_never_brakes() {
+        let without = |counts: &[u64], gone: &[u64], accepted: &[u64]| {
+            let mut nights = files(counts);
+            nights.retain(|night| !gone.contains(&night.sequence));
+            causes(&nights, accepted)
+        };
+        let accepted = [100, 60, 60, 60];
+        assert!(without(&accepted, &[2], &[2]).is_empty(), "a month-end from before stays");
+        let slowly = [100, 80, 64, 50, 40];
+        assert!(without(&slowly, &[], &[]).is_empty());
+        assert!(without(&slowly, &[2, 3], &[]).is_empty());
+        assert_eq!(without(&[100, 100, 60], &[2], &[]).len(), 1, "the newest is always compared");
+    }
+
+    #[test]
+    fn nothing_left_brakes_however_little_it_was() {
+        assert_eq!(causes(&files(&[9, 0]), &[]).len(), 2, "files and bytes");
+        let emptied = two(database(&[("a", 0), ("b", 3)]), database(&[("a", 0), ("b", 0)]));
+        assert_eq!(causes(&emptied, &[]), ["0 rows in b of app.db, there were 3"]);
+        let jobs_done = two(database(&[("a", 5), ("b", 3)]), database(&[("a", 5), ("b", 0)]));
+        assert!(causes(&jobs_done, &[]).is_empty(), "a table may be empty for a night");
+        let mut cut = database(&[]);
+        (cut.len, cut.knowledge) = (0, None);
+        assert_eq!(causes(&two(database(&[("a", 1)]), cut), &[]), ["app.db is gone"]);
+    }
+
+    #[test]
+    fn a_night_that_could_not_look_hides_nothing() {
+        let mut nights = files(&[5, 5, 5]);
+        let mut unknown = database(&[]);
+        unknown.knowledge = None;
+        nights[0].databases = vec![database(&[("a", 20)])];
+        nights[1].databases = vec![unknown];
+        nights[2].databases = vec![database(&[("a", 5)])];
+        assert_eq!(causes(&nights, &[]), ["5 rows in a of app.db, there were 20"]);
     }
 
     #[test]
