@@ -129,3 +129,32 @@ fn a_query_that_fails_cannot_be_accepted() {
     none.out_of(1);
     assert!(none.err.contains("1 failed query for files: what was not looked up"), "{}", none.err);
 }
+
+/// Garbage is no database, and is saved as any file. That it was one yesterday must not go unsaid.
+#[test]
+fn a_database_that_is_none_any_more_is_said_until_it_is_accepted_or_back() {
+    let rig = Rig::new();
+    let path = rig.path("app/shop.db");
+    let database = Connection::open(&path).unwrap();
+    database.execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (1);").unwrap();
+    drop(database);
+    let whole = fs::read(&path).unwrap();
+    let backup = || rig.run(&["backup", &rig.arg("app")]);
+    backup().out_of(0);
+    let lost = "warning: shop.db: no database any more; it was one in a snapshot before";
+    fs::write(&path, vec![7; 9000]).unwrap();
+    for night in [backup(), backup()] {
+        night.out_of(3);
+        assert!(night.err.contains(lost), "{}", night.err);
+    }
+    fs::write(&path, &whole).unwrap();
+    backup().out_of(0);
+    fs::remove_file(&path).unwrap();
+    let gone = backup();
+    gone.out_of(3);
+    assert!(gone.err.contains(lost), "{}", gone.err);
+    rig.run(&["accept", "latest"]).out_of(0);
+    let settled = backup();
+    settled.out_of(0);
+    assert!(!settled.err.contains(lost), "{}", settled.err);
+}

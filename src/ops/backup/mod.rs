@@ -2,7 +2,7 @@
 //!
 //! Here live the order of the steps (claim the source, list, archive, commit),
 //! the options and the report. `asked` has the queries that are put to
-//! databases, `archiving` what the archive is asked for, `record` what a run is
+//! databases, `archiving` what the archive is asked for, `lost` databases that are none any more, `record` what a run is
 //! recorded as, `dry_run` the sink that stores nothing, `rows` what changed in
 //! tables. Not here: how a source is read (`snapshot::archive`), and what is
 //! printed (`cli`).
@@ -36,6 +36,7 @@ use crate::sqlite::questions::ReferenceQuery;
 mod archiving;
 mod asked;
 mod dry_run;
+mod lost;
 mod record;
 pub mod rows;
 

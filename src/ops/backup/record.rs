@@ -64,7 +64,8 @@ impl Run<'_> {
             let accepted = self.is_accepted(before, finding);
             Finding { accepted, ..self.finding(finding) }
         };
-        archived.findings.iter().map(finding).collect()
+        let lost = self.lost_databases(before, archived);
+        archived.findings.iter().chain(&lost).map(finding).collect()
     }
 
     fn finding(&self, finding: &SourceFinding) -> Finding {
@@ -95,7 +96,7 @@ impl Run<'_> {
     }
 
     /// The reverse of [`Self::subject`]; nothing for what lies in none of the roots.
-    fn key(&self, subject: &[u8]) -> Option<EntryKey> {
+    pub(super) fn key(&self, subject: &[u8]) -> Option<EntryKey> {
         let of_root = |(root, number): (&PathBuf, u32)| {
             let below = subject.strip_prefix(root.as_os_str().as_bytes())?.strip_prefix(b"/")?;
             Some(EntryKey { root: number, path: below.into() })
