@@ -1,9 +1,10 @@
 //! Giving blobs back: every place is tried, every byte is proved.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::codec::index::Place;
-use crate::id::{BlobId, BlobType};
+use crate::id::{BlobId, BlobType, PackId};
 use crate::repo::blobs::BlobRead;
 use crate::repo::compress::decompress;
 use crate::repo::distrust::Distrusted;
@@ -11,6 +12,7 @@ use crate::repo::error::{Damage, Result};
 use crate::repo::facts::Facts;
 use crate::repo::index::Index;
 use crate::repo::layout;
+use crate::repo::prune::trash::discarded;
 use crate::repo::repository::Repository;
 
 /// Reads blobs of one repository, as its index was when this was made.
@@ -20,6 +22,8 @@ pub struct Reader<'r> {
     distrusted: Arc<Distrusted>,
     found: Mutex<Vec<Damage>>,
     unserved: Mutex<Vec<Damage>>,
+    /// Packs in the trash, as they were when that was first asked.
+    removed: OnceLock<BTreeSet<PackId>>,
 }
 
 impl<'r> Reader<'r> {
@@ -36,7 +40,8 @@ impl<'r> Reader<'r> {
         distrusted: Arc<Distrusted>,
     ) -> Self {
         let found = Mutex::new(index.unreadable().to_vec());
-        Self { repository, index, distrusted, found, unserved: Mutex::default() }
+        let (unserved, removed) = (Mutex::default(), OnceLock::new());
+        Self { repository, index, distrusted, found, unserved, removed }
     }
 
     /// The index that is read through.
@@ -64,6 +69,17 @@ impl<'r> Reader<'r> {
     /// without the blob and must not forget to say so.
     pub fn take_unserved(&self) -> Vec<Damage> {
         std::mem::take(&mut *self.unserved.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A prune that was cut off between its packs and its segments has left places in packs that it moved to the trash. They are no
+    /// damage to whoever has found the blob elsewhere.
+    fn was_removed(&self, damage: &Damage) -> bool {
+        let Damage::Blob { pack, .. } = damage else { return false };
+        let packs = self.removed.get_or_init(|| {
+            let trash = discarded(self.repository.backend()).unwrap_or_default();
+            trash.iter().flat_map(|it| &it.packs).map(|(id, _)| *id).collect()
+        });
+        packs.contains(pack)
     }
 
     fn note(&self, damage: Damage) {
@@ -144,6 +160,7 @@ impl BlobRead for Reader<'_> {
             }
         }
         if let Some(plain) = plain {
+            failed.retain(|damage| !self.was_removed(damage));
             for damage in failed {
                 self.note(damage);
             }

@@ -1,12 +1,18 @@
 //! Blobs with several places, and places that are bad.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use larder::error::ErrorKind;
+use larder::ops::cat::cat;
+use larder::ops::catalog::Catalog;
 use larder::repo::facts::Facts;
 use larder_testkit::sim_disk::SimDisk;
 
 use super::rig::{
-    Saved, Tree, assert_clean, backend, bytes_in, forget_one, fresh, host, night, open, paths,
-    prune_now, read_all, save, settled, three_nights,
+    Saved, Tree, assert_clean, backend, bytes_in, check_all, forget_one, fresh, host, night, open,
+    paths, prune_now, read_all, save, settled, three_nights,
 };
 
 /// The same 3,000 bytes in two packs, as after two first backups at once.
@@ -232,4 +238,30 @@ fn rot_that_rewriting_meets_keeps_every_other_copy() {
         }
     }
     assert!(met > 3, "{met}: no rot was met while a pack was rewritten");
+}
+
+/// As a prune leaves it that was cut off between its packs and its segments.
+#[test]
+fn a_copy_that_a_prune_has_moved_away_is_no_damage() {
+    let tree = Tree::new();
+    let (disk, saved) = twice(&tree);
+    forget_one(backend(disk.clone()), *saved.keys().next().unwrap(), 10).unwrap();
+    let trash = paths(&disk, "trash/").remove(0);
+    let (trash, _) = trash.rsplit_once('/').unwrap();
+    for path in copies(&disk) {
+        let disk = settled(&disk);
+        let bytes = disk.files()[&path].clone();
+        put(&disk, &path.replace("packs/", &format!("{trash}/pack-")), &bytes);
+        assert!(disk.lose(&path));
+        assert_eq!(check_all(&disk).findings, [], "{path}");
+        let repository = open(backend(disk.clone())).unwrap();
+        let catalog = Catalog::open(&repository).unwrap();
+        for (snapshot, _) in catalog.snapshots() {
+            let (reader, mut plain) = (catalog.reader().unwrap(), Vec::new());
+            let root = OsStr::from_bytes(&snapshot.record.roots[0].path);
+            let file = Path::new(root).join("file");
+            cat(&reader, snapshot, &file, &std::env::temp_dir(), &mut plain).unwrap();
+            assert_eq!((plain.len(), reader.take_damage()), (3000, Vec::new()), "{path}");
+        }
+    }
 }
