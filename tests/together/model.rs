@@ -12,9 +12,10 @@ use larder::error::{Error, ErrorKind, Result};
 use larder::id::SnapshotId;
 use larder::observe::Unobserved;
 use larder::ops::backup::backup;
-use larder::ops::prune::{empty_trash, undo};
+use larder::ops::prune::undo;
 use larder::repo::backend::Backend;
 use larder::repo::locks::Patience;
+use larder::repo::prune::empty_trash;
 use larder::repo::prune::{GRACE_NS, PruneOptions};
 use larder_testkit::campaign;
 use larder_testkit::host::TestHost;
@@ -167,7 +168,9 @@ impl Life {
             Step::Empty => {
                 let host = self.host();
                 self.run(|backend| {
-                    empty_trash(&open(backend)?, GRACE_NS, &host, AT_ONCE).map(drop)
+                    empty_trash(&open(backend)?, GRACE_NS, &host, AT_ONCE)
+                        .map(drop)
+                        .map_err(Into::into)
                 });
             }
             Step::LosePower => self.lose_power(),

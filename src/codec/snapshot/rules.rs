@@ -125,8 +125,7 @@ mod tests {
     use super::*;
     use crate::codec::manifest::FileTime;
     use crate::codec::snapshot::{
-        CaptureMethod, CheckResult, Counts, DatabaseLabel, Finding, FindingKind, JournalMode,
-        MAX_TABLES, Outcome, Siblings, TableRows,
+        Counts, Finding, FindingKind, MAX_TABLES, Outcome, Siblings, TableRows, blank,
     };
     use crate::codec::{ByteString, Durable};
     use crate::id::BlobId;
@@ -144,21 +143,13 @@ mod tests {
 
     fn database(path: &str) -> DatabaseRecord {
         DatabaseRecord {
-            root: 0,
-            path: path.into(),
-            label: DatabaseLabel::Committed,
-            method: CaptureMethod::OnlineBackup,
-            page_size: 4096,
             page_count: 10,
             len: 40_960,
-            journal_mode: JournalMode::Wal,
-            check: CheckResult::QuickOk,
             captured_at_ns: 4,
             identity: Some(identity()),
             version: Some(BlobId::from_bytes([6; 32])),
-            knowledge: Some(knowledge()),
             references: vec![references()],
-            extensions: Vec::new(),
+            ..blank::database(path, Some(knowledge()))
         }
     }
 

@@ -25,20 +25,17 @@ impl Run<'_> {
         let said_of = |lost: &EntryKey| archived.findings.iter().any(|it| it.key == *lost);
         let said_before = parent.findings.iter().filter(|it| it.message == LOST);
         let gone_before = said_before.filter_map(|it| self.key(&it.subject));
+        // What nothing could be read of was no database that anybody could lose.
+        let read_before = parent.databases.iter().filter(|it| it.knowledge.is_some());
         let gone: BTreeSet<EntryKey> = gone_before
             .map(lost)
             .filter(|finding| !self.is_accepted(before, finding))
             .map(|finding| finding.key)
-            .chain(parent.databases.iter().filter(was_read).map(key))
+            .chain(read_before.map(key))
             .collect();
         let lost_now = gone.into_iter().filter(|it| !there.contains(it) && !said_of(it));
         lost_now.map(lost).collect()
     }
-}
-
-/// What nothing could be read of was no database that anybody could lose.
-fn was_read(database: &&DatabaseRecord) -> bool {
-    database.knowledge.is_some()
 }
 
 fn lost(key: EntryKey) -> SourceFinding {

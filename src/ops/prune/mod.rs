@@ -14,7 +14,7 @@ use crate::id::SnapshotId;
 use crate::observe::Observer;
 use crate::repo::error::{Damage, RepoError};
 use crate::repo::locks::Patience;
-use crate::repo::prune::trash::{Emptied, discarded};
+use crate::repo::prune::trash::discarded;
 use crate::repo::prune::undo::Undone;
 use crate::repo::prune::{self as engine, PruneOptions, PruneReport};
 use crate::repo::repository::Repository;
@@ -44,16 +44,6 @@ pub fn outlook(
 ) -> Result<PruneReport> {
     let mut marks = Marks::new(repository, observer);
     Ok(engine::outlook(repository, &mut marks, options, host)?)
-}
-
-/// Gives the room of the trash back: what was discarded at least `grace_ns` ago. After it that can no longer be brought back.
-pub fn empty_trash(
-    repository: &Repository,
-    grace_ns: i64,
-    host: &dyn Host,
-    patience: Patience<'_>,
-) -> Result<Emptied> {
-    Ok(engine::empty_trash(repository, grace_ns, host, patience)?)
 }
 
 /// A forgotten snapshot whose record is still in the trash.
