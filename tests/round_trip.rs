@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use larder::codec::snapshot::Outcome;
+use larder::codec::snapshot::{Finding, Outcome};
 use larder::error::{Error, ErrorKind};
 use larder::host::Host;
 use larder::observe::{Observer, Unobserved};
@@ -243,7 +243,12 @@ fn what_was_a_database_is_saved_as_what_it_is_now() {
         replace(&database);
         let report = world.backup();
         assert!(report.record.databases.is_empty());
-        assert_eq!(report.record.outcome, Outcome::Clean, "{:?}", report.record.findings);
+        // It is in the snapshot like any other file, and that it was a database is said: nothing else is found.
+        assert_eq!(report.record.outcome, Outcome::WithFindings);
+        let said = |finding: &Finding| (finding.subject.to_vec(), finding.message.clone());
+        let lost = "no database any more; it was one in a snapshot before";
+        let expected = [(b"partshub.db".to_vec(), lost.to_owned())];
+        assert_eq!(report.record.findings.iter().map(said).collect::<Vec<_>>(), expected);
         let restored = world.restore(&format!("restored-{number}"));
         assert_eq!(differences(&source, &restored), Vec::<String>::new());
     }
