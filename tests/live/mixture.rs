@@ -132,10 +132,11 @@ impl Round {
         let _may_not_be_there = fs::remove_dir_all(target);
     }
 
-    /// At least three stay, so that there is always something to restore.
+    /// At least three stay, so that there is always something to restore. The last one of a source would be refused.
     fn forget_and_prune(&self, random: &mut Seeded) {
-        if let Some((id, _)) = self.some(random)
+        if let Some((id, saved)) = self.some(random)
             && self.known().saved.len() > 3
+            && self.known().saved.values().filter(|it| it.source == saved.source).count() > 1
         {
             self.known().saved.remove(&id);
             self.run(&["forget", &id]).expect(0);
